@@ -1,0 +1,97 @@
+//! One rev's worth of news of an inbox, and the counts that go with it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::cursor::{Cursor, Epoch};
+use super::ids::{Millis, NotificationId, Rev, UserId};
+use super::notification::{Body, Kind};
+
+/// The badge of an inbox as of `rev`; an older one is dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    #[serde(rename = "unread_count")]
+    pub unread: u64,
+    #[serde(rename = "unseen_count")]
+    pub unseen: u64,
+    pub rev: Rev,
+}
+
+/// A notification as it stands in an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub id: NotificationId,
+    /// The change that made it, and its place in the list.
+    pub rev: Rev,
+    pub kind: Kind,
+    pub body: Body,
+    pub read: bool,
+    pub created_at: Millis,
+}
+
+/// A change that made no row, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    pub what: What,
+    pub rows: Rows,
+    /// The stream that asked for it, as the request named it.
+    pub origin: Option<Arc<str>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    Read,
+    Unread,
+    Seen,
+    Deleted,
+    /// More rows than an event lists: fetch the list.
+    Changed,
+}
+
+/// Which rows a logged change is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// Those that it changed, at most [`super::limits::EVENT_IDS`]; of these, the ones with a rev below the change's.
+    Ids(Vec<NotificationId>),
+    /// Those with at most this rev.
+    UpTo(Rev),
+    /// Too many to say.
+    Many,
+}
+
+/// What one rev did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    Made(Arc<Item>),
+    Logged { rev: Rev, logged: Arc<Logged> },
+}
+
+impl Entry {
+    pub fn rev(&self) -> Rev {
+        match self {
+            Entry::Made(item) => item.rev,
+            Entry::Logged { rev, .. } => *rev,
+        }
+    }
+}
+
+/// A committed change of one user's inbox: its entry, and the counts right after it.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub user: UserId,
+    pub epoch: Epoch,
+    pub entry: Entry,
+    pub counts: Counts,
+}
+
+impl Change {
+    pub fn rev(&self) -> Rev {
+        self.entry.rev()
+    }
+
+    pub fn cursor(&self) -> Cursor {
+        Cursor { epoch: self.epoch, rev: self.rev() }
+    }
+}

@@ -1,0 +1,141 @@
+//! The names of things: users and notifications.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::limits::USER_ID_BYTES;
+
+/// Number of a change in its inbox: 1, 2, 3 … without a gap; 0 is before the first.
+pub type Rev = u64;
+
+/// Milliseconds since 1970 by the wall clock.
+pub type Millis = i64;
+
+/// Who has an inbox: 1–128 bytes without control characters. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserId(Arc<str>);
+
+/// Why a text is no user id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UserIdFault {
+    #[error("a user id has 1 to {USER_ID_BYTES} bytes")]
+    Length,
+    #[error("a user id has no control characters")]
+    Control,
+}
+
+impl UserId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UserId {
+    type Err = UserIdFault;
+
+    fn from_str(text: &str) -> Result<Self, UserIdFault> {
+        if text.is_empty() || text.len() > USER_ID_BYTES {
+            return Err(UserIdFault::Length);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(UserIdFault::Control);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<String> for UserId {
+    type Error = UserIdFault;
+
+    fn try_from(text: String) -> Result<Self, UserIdFault> {
+        text.parse()
+    }
+}
+
+impl From<UserId> for String {
+    fn from(user: UserId) -> String {
+        user.0.as_ref().to_owned()
+    }
+}
+
+impl std::borrow::Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// A notification's id: a UUIDv7, so that ids of one time lie together on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NotificationId(Uuid);
+
+impl NotificationId {
+    /// Builds the id of a notification made at `at`, with `random` for the rest.
+    pub fn at(at: Millis, random: &[u8; 10]) -> Self {
+        let millis = u64::try_from(at).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+impl FromStr for NotificationId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for NotificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_id_has_its_bounds() {
+        assert!("u42".parse::<UserId>().is_ok());
+        assert!("x".repeat(128).parse::<UserId>().is_ok());
+        assert_eq!("x".repeat(129).parse::<UserId>(), Err(UserIdFault::Length));
+        assert_eq!("".parse::<UserId>(), Err(UserIdFault::Length));
+        assert_eq!("a\nb".parse::<UserId>(), Err(UserIdFault::Control));
+        assert_eq!("a\u{0}".parse::<UserId>(), Err(UserIdFault::Control));
+        assert_eq!("a\u{85}".parse::<UserId>(), Err(UserIdFault::Control));
+    }
+
+    #[test]
+    fn an_id_carries_its_time_and_reads_back() {
+        let id = NotificationId::at(1_764_000_000_123, &[7; 10]);
+        assert_eq!(id.to_string().parse::<NotificationId>().unwrap(), id);
+        assert_eq!(&id.to_string()[14..15], "7");
+        assert!(NotificationId::at(1_764_000_000_124, &[0; 10]) > id);
+    }
+}

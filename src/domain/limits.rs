@@ -1,0 +1,82 @@
+//! Every size that input or memory is held to, with its reason. Rates, caps and times that a site may want to turn are
+//! configuration; these are not.
+
+use std::time::Duration;
+
+/// Bytes of a user id. Room for a UUID, an e-mail address or a URN.
+pub const USER_ID_BYTES: usize = 128;
+/// Bytes of `content`: a few screens of text; more belongs behind `link`.
+pub const CONTENT_BYTES: usize = 4 * 1024;
+/// Bytes of `extra` as compact JSON.
+pub const EXTRA_BYTES: usize = 4 * 1024;
+/// Bytes of a draft without its `users`.
+pub const DRAFT_BYTES: usize = 16 * 1024;
+/// Bytes of `link` and `sender.avatar`: what browsers and proxies carry without trouble.
+pub const LINK_BYTES: usize = 2 * 1024;
+/// Bytes of `key`: it is compared as text and kept after its row.
+pub const KEY_BYTES: usize = 256;
+/// Bytes of `sender.username`.
+pub const USERNAME_BYTES: usize = 256;
+/// Longest life of a row by `ttl_s`, ten years: anything longer is a mistake of units.
+pub const TTL_MAX_S: u64 = 10 * 365 * 24 * 3600;
+/// Nesting of JSON: deep enough for any draft, shallow enough for any parser's stack.
+pub const JSON_DEPTH: usize = 32;
+
+/// Rows that one request may make, by `users` or by lines: more would hold the writer for too long.
+pub const REQUEST_ROWS: usize = 10_000;
+/// Bytes of a request body: a draft for 10,000 users of 36 bytes fits.
+pub const BODY_BYTES: usize = 512 * 1024;
+/// Bytes of a batch body: 10,000 lines of some 800 bytes.
+pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of a request head, as the common proxies have it.
+pub const HEAD_BYTES: usize = 16 * 1024;
+/// Time for a request head, after which the connection is a slow-loris.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a whole request body.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Ids in one mark.
+pub const MARK_IDS: usize = 1_000;
+/// Ids that an `inbox` event lists; with more it is `changed`, and a client fetches the list.
+pub const EVENT_IDS: usize = 100;
+
+/// Items of a list page that names no limit.
+pub const LIST_PAGE: usize = 20;
+/// Most items of a list page, and of a snapshot.
+pub const LIST_PAGE_MAX: usize = 100;
+/// Bytes of a snapshot's items, at least one being told: `ready` stays one comfortable event.
+pub const SNAPSHOT_BYTES: usize = 64 * 1024;
+
+/// Changes that wait in a mailbox; beyond this the store is the cheaper place to read them from.
+pub const MAILBOX_CHANGES: usize = 64;
+/// Bytes that wait in a mailbox.
+pub const MAILBOX_BYTES: usize = 64 * 1024;
+/// Entries of a catch-up page: a reader is free again within a millisecond.
+pub const PAGE_ENTRIES: usize = 100;
+/// Bytes of a catch-up page, at least one entry being told.
+pub const PAGE_BYTES: usize = 64 * 1024;
+/// Entries after a cursor that an opening stream is still replayed; over it a list is the cheaper way.
+pub const REPLAY_ENTRIES: usize = 1_000;
+/// Entries of an inbox's log, so that whoever missed at most [`REPLAY_ENTRIES`] is always replayed.
+pub const LOG_ENTRIES: usize = 1_000;
+/// Generations that an inbox remembers; a cursor older than 32 restarts with changes between is told `resync`.
+pub const GENERATIONS: usize = 32;
+
+/// Rows waiting for the writer, from which on a publisher is told to come back.
+pub const QUEUE_ROWS: usize = 16_384;
+/// Bytes waiting for the writer, likewise.
+pub const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Time after which a caller of the writer is told that the outcome is unknown.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a key outlives a row that its user removed: longer than any retry.
+pub const KEY_OUTLIVES_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// Socket send buffer: at its automatic size one reader that never reads pins 3.8 MB of kernel memory.
+pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// A peer that acknowledged nothing for this long has vanished.
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(45);
+/// Silence after which a stream is sent a `ping`: half of the shortest idle cut of common proxies.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Pause before a client comes back, drawn for each stream, so that a restart does not bring everyone at once.
+pub const RETRY_MS: std::ops::RangeInclusive<u64> = 2_000..=5_000;
+/// Time within which a draining server has ended every stream and request.
+pub const DRAIN_WINDOW: Duration = Duration::from_secs(10);

@@ -1,0 +1,428 @@
+//! From a draft (unchecked JSON) to a notification (checked), with every fault told at once.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use serde_json::{Map, Value};
+
+use super::ids::UserId;
+use super::limits::{
+    CONTENT_BYTES, DRAFT_BYTES, EXTRA_BYTES, KEY_BYTES, LINK_BYTES, REQUEST_ROWS, TTL_MAX_S, USERNAME_BYTES,
+};
+
+/// A notification's type: `like`, `comment`, `follow`, `system`, or a site's own `[a-z][a-z0-9_.-]{0,63}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Kind(Arc<str>);
+
+/// What a notification says, as the text of a JSON object with `sender`, `content`, `link` and `extra`; compact, in one
+/// line, checked. Kept as text, since it is written once and framed many times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body(Arc<str>);
+
+/// A producer's natural name for a notification: the same key for the same user is the same notification.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key(Arc<str>);
+
+/// SHA-256 of a draft without its users and its key, by which a retry is told from a mistake.
+pub type Fingerprint = [u8; 32];
+
+/// A checked draft, for any user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    pub kind: Kind,
+    pub body: Body,
+    pub key: Option<Key>,
+    pub ttl_s: Option<u64>,
+    pub fingerprint: Fingerprint,
+}
+
+/// A notification and who gets it, none of them twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    pub users: Vec<UserId>,
+    pub notification: Arc<Notification>,
+}
+
+/// One thing wrong with a draft: which field, which rule, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub field: String,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// For people.
+    pub detail: String,
+    /// The user concerned, where it is one of several.
+    pub user: Option<String>,
+}
+
+/// The code of a draft that is as a whole too large, which HTTP answers in its own way.
+pub const DRAFT_TOO_LARGE: &str = "draft_too_large";
+/// The code of a field that this version does not serve yet.
+pub const NOT_YET: &str = "not_yet";
+
+const FIELDS: [&str; 9] = ["user", "users", "type", "sender", "content", "link", "extra", "key", "ttl_s"];
+
+impl Kind {
+    /// Takes `[a-z][a-z0-9_.-]{0,63}`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut chars = text.bytes();
+        let first = chars.next()?;
+        let well = first.is_ascii_lowercase()
+            && text.len() <= 64
+            && chars.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b));
+        well.then(|| Self(text.into()))
+    }
+
+    /// What the store kept of a checked one.
+    pub fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Body {
+    /// What the store kept of a checked one.
+    pub fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Key {
+    /// Takes 1 to [`KEY_BYTES`] bytes without control characters.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.len() > KEY_BYTES || text.chars().any(char::is_control) {
+            return Err(format!("a key has 1 to {KEY_BYTES} bytes and no control characters"));
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Checks a draft. Every fault is reported, not only the first.
+///
+/// # Errors
+/// At least one [`Fault`].
+pub fn check(draft: Value) -> Result<Addressed, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let Value::Object(mut draft) = draft else {
+        faults.add("", "type", "a draft is a JSON object");
+        return Err(faults.0);
+    };
+    let user = draft.remove("user");
+    let users = draft.remove("users");
+    let key = draft.remove("key");
+    if size(&draft) > DRAFT_BYTES {
+        faults.add("", DRAFT_TOO_LARGE, format!("a draft without its users has at most {DRAFT_BYTES} bytes"));
+        return Err(faults.0);
+    }
+
+    let users = check_users(user, users, &mut faults);
+    let key = key.and_then(|key| check_key(&key, &mut faults));
+    check_names(&draft, &mut faults);
+    let kind = check_kind(draft.get("type"), &mut faults);
+    let ttl_s = check_ttl(draft.get("ttl_s"), &mut faults);
+    let body = check_body(&draft, &mut faults);
+
+    match (kind, faults.0.is_empty()) {
+        (Some(kind), true) => {
+            let fingerprint = fingerprint(draft);
+            let notification = Arc::new(Notification { kind, body, key, ttl_s, fingerprint });
+            Ok(Addressed { users, notification })
+        }
+        _ => Err(faults.0),
+    }
+}
+
+/// Bytes of an object as compact JSON.
+fn size(fields: &Map<String, Value>) -> usize {
+    serde_json::to_vec(fields).map_or(usize::MAX, |text| text.len())
+}
+
+/// The hash of a draft's text with all its fields sorted, so that a producer may build it anew for a retry.
+fn fingerprint(draft: Map<String, Value>) -> Fingerprint {
+    let mut draft = Value::Object(draft);
+    draft.sort_all_objects();
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, draft.to_string().as_bytes()).as_ref());
+    fingerprint
+}
+
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, field: &str, code: &'static str, detail: impl Into<String>) {
+        self.0.push(Fault { field: field.to_owned(), code, detail: detail.into(), user: None });
+    }
+}
+
+fn check_names(draft: &Map<String, Value>, faults: &mut Faults) {
+    for name in draft.keys() {
+        match name.as_str() {
+            "group" => faults.add(name, NOT_YET, "merging by group is not served yet; leave the field out"),
+            "all" => faults.add(name, NOT_YET, "broadcasts are not served yet; name the users"),
+            known if FIELDS.contains(&known) => {}
+            _ => {
+                let shown: String = name.chars().take(64).collect();
+                faults.add(&shown, "unknown_field", format!("the fields of a draft are {}", FIELDS.join(", ")));
+            }
+        }
+    }
+}
+
+fn check_users(user: Option<Value>, users: Option<Value>, faults: &mut Faults) -> Vec<UserId> {
+    match (user, users) {
+        (Some(_), Some(_)) => faults.add("users", "user_and_users", "give user or users, not both"),
+        (None, None) => faults.add("user", "missing", "say who gets it, with user or users"),
+        (Some(Value::String(user)), None) => match user.parse() {
+            Ok(user) => return vec![user],
+            Err(fault) => faults.add("user", "invalid", fault.to_string()),
+        },
+        (Some(_), None) => faults.add("user", "type", "user is a string"),
+        (None, Some(Value::Array(users))) => return check_several(users, faults),
+        (None, Some(_)) => faults.add("users", "type", "users is an array of strings"),
+    }
+    Vec::new()
+}
+
+fn check_several(users: Vec<Value>, faults: &mut Faults) -> Vec<UserId> {
+    if users.is_empty() || users.len() > REQUEST_ROWS {
+        faults.add("users", "count", format!("users has 1 to {REQUEST_ROWS} entries"));
+        return Vec::new();
+    }
+    let mut seen = HashSet::with_capacity(users.len());
+    let mut checked = Vec::with_capacity(users.len());
+    for (index, user) in users.iter().enumerate() {
+        let field = format!("users[{index}]");
+        let Value::String(text) = user else {
+            faults.add(&field, "type", "each of users is a string");
+            continue;
+        };
+        match text.parse::<UserId>() {
+            Err(fault) => faults.add(&field, "invalid", fault.to_string()),
+            Ok(user) if !seen.insert(user.clone()) => faults.0.push(Fault {
+                field,
+                code: "duplicate_user",
+                detail: "a user is named once in a draft".into(),
+                user: Some(text.clone()),
+            }),
+            Ok(user) => checked.push(user),
+        }
+    }
+    checked
+}
+
+fn check_key(key: &Value, faults: &mut Faults) -> Option<Key> {
+    let Value::String(text) = key else {
+        faults.add("key", "type", "key is a string");
+        return None;
+    };
+    Key::parse(text).map_err(|detail| faults.add("key", "invalid", detail)).ok()
+}
+
+fn check_kind(kind: Option<&Value>, faults: &mut Faults) -> Option<Kind> {
+    let checked = match kind {
+        Some(Value::String(text)) => Kind::parse(text),
+        Some(_) => None,
+        None => {
+            faults.add("type", "missing", "say what it is: like, comment, follow, system or a type of your own");
+            return None;
+        }
+    };
+    if checked.is_none() {
+        faults.add("type", "invalid", "a type is a lower-case letter and up to 63 of a-z, 0-9, _ . -");
+    }
+    checked
+}
+
+fn check_ttl(ttl: Option<&Value>, faults: &mut Faults) -> Option<u64> {
+    let ttl = ttl?;
+    match ttl.as_u64() {
+        Some(seconds) if (1..=TTL_MAX_S).contains(&seconds) => Some(seconds),
+        _ => {
+            faults.add("ttl_s", "invalid", format!("ttl_s is a whole number of seconds from 1 to {TTL_MAX_S}"));
+            None
+        }
+    }
+}
+
+/// Checks what a notification says, and writes it in the order in which a message has it.
+fn check_body(draft: &Map<String, Value>, faults: &mut Faults) -> Body {
+    check_content(draft.get("content"), faults);
+    check_link("link", draft.get("link"), faults);
+    check_sender(draft.get("sender"), faults);
+    check_extra(draft.get("extra"), faults);
+    let mut text = String::from("{");
+    for name in ["sender", "content", "link", "extra"] {
+        if let Some(value) = draft.get(name) {
+            let comma = if text.len() > 1 { "," } else { "" };
+            text.push_str(&format!("{comma}\"{name}\":{value}"));
+        }
+    }
+    text.push('}');
+    Body(text.into())
+}
+
+fn check_content(content: Option<&Value>, faults: &mut Faults) {
+    match content {
+        Some(Value::String(text)) if text.len() <= CONTENT_BYTES => {}
+        Some(Value::String(_)) => {
+            faults.add("content", "too_long", format!("content has at most {CONTENT_BYTES} bytes"))
+        }
+        Some(_) => faults.add("content", "type", "content is a string"),
+        None => faults.add("content", "missing", "say what happened"),
+    }
+}
+
+fn check_sender(sender: Option<&Value>, faults: &mut Faults) {
+    let Some(sender) = sender else { return };
+    let Value::Object(sender) = sender else {
+        return faults.add("sender", "type", "sender is an object with a username");
+    };
+    match sender.get("username") {
+        Some(Value::String(name)) if !name.is_empty() && name.len() <= USERNAME_BYTES => {}
+        Some(_) => {
+            let detail = format!("username is a string of 1 to {USERNAME_BYTES} bytes");
+            faults.add("sender.username", "invalid", detail);
+        }
+        None => faults.add("sender.username", "missing", "a sender has a username"),
+    }
+    check_link("sender.avatar", sender.get("avatar"), faults);
+}
+
+fn check_extra(extra: Option<&Value>, faults: &mut Faults) {
+    match extra {
+        Some(Value::Object(fields)) if size(fields) > EXTRA_BYTES => {
+            faults.add("extra", "too_long", format!("extra has at most {EXTRA_BYTES} bytes as compact JSON"));
+        }
+        None | Some(Value::Object(_)) => {}
+        Some(_) => faults.add("extra", "type", "extra is an object"),
+    }
+}
+
+fn check_link(field: &str, link: Option<&Value>, faults: &mut Faults) {
+    match link {
+        None => {}
+        Some(Value::String(text)) if text.len() > LINK_BYTES => {
+            faults.add(field, "too_long", format!("a link has at most {LINK_BYTES} bytes"));
+        }
+        Some(Value::String(text)) if is_link(text) => {}
+        Some(Value::String(_)) => faults.add(
+            field,
+            "invalid",
+            "a link begins with http:// or https://, or is a path of this site (one /), without backslash, space or \
+             control character",
+        ),
+        Some(_) => faults.add(field, "type", format!("{field} is a string")),
+    }
+}
+
+/// Whether a browser may be led there: nothing that runs script, nothing that leaves the site by a trick of slashes.
+fn is_link(text: &str) -> bool {
+    let clean = !text.chars().any(|c| c == '\\' || c.is_whitespace() || c.is_control());
+    let scheme = |scheme: &str| {
+        text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)) && text.len() > scheme.len()
+    };
+    let path = text.starts_with('/') && !text.starts_with("//");
+    clean && (path || scheme("http://") || scheme("https://"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn checked(draft: Value) -> Result<Addressed, Vec<Fault>> {
+        check(draft)
+    }
+
+    fn codes(draft: Value) -> Vec<(String, &'static str)> {
+        checked(draft).expect_err("faulty").into_iter().map(|fault| (fault.field, fault.code)).collect()
+    }
+
+    #[test]
+    fn a_whole_draft_is_taken() {
+        let addressed = checked(json!({
+            "user": "u42", "type": "like", "sender": {"username": "alice", "avatar": "https://a/b", "vip": true},
+            "content": "点赞了你的作品", "link": "/posts/9", "extra": {"z": 1, "a": [1]}, "key": "like:9", "ttl_s": 60
+        }))
+        .unwrap();
+        assert_eq!(addressed.users.len(), 1);
+        assert_eq!(
+            addressed.notification.body.as_str(),
+            r#"{"sender":{"username":"alice","avatar":"https://a/b","vip":true},"content":"点赞了你的作品","link":"/posts/9","extra":{"z":1,"a":[1]}}"#
+        );
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let found = codes(json!({"users": ["a", "a", 1, ""], "type": "Like", "link": "javascript:alert(1)", "x": 1,
+            "group": "g", "sender": {"avatar": "//evil"}, "extra": 3, "ttl_s": -1, "key": ""}));
+        let expected = [
+            ("users[1]", "duplicate_user"),
+            ("users[2]", "type"),
+            ("users[3]", "invalid"),
+            ("key", "invalid"),
+            ("x", "unknown_field"),
+            ("group", "not_yet"),
+            ("type", "invalid"),
+            ("ttl_s", "invalid"),
+            ("content", "missing"),
+            ("link", "invalid"),
+            ("sender.username", "missing"),
+            ("sender.avatar", "invalid"),
+            ("extra", "type"),
+        ];
+        assert_eq!(found, expected.map(|(field, code)| (field.to_owned(), code)));
+    }
+
+    #[test]
+    fn limits_hold_to_the_byte() {
+        let with = |content: usize, extra: usize| json!({"user": "u", "type": "like", "content": "x".repeat(content), "extra": {"a": "x".repeat(extra)}});
+        assert!(checked(with(CONTENT_BYTES, EXTRA_BYTES - 8)).is_ok());
+        assert_eq!(codes(with(CONTENT_BYTES + 1, 0)), [("content".to_owned(), "too_long")]);
+        assert_eq!(codes(with(0, EXTRA_BYTES - 7)), [("extra".to_owned(), "too_long")]);
+        assert_eq!(codes(with(DRAFT_BYTES, 0)), [(String::new(), DRAFT_TOO_LARGE)]);
+    }
+
+    #[test]
+    fn only_safe_links_are_links() {
+        for good in ["/", "/posts/9?a=b#c", "http://a", "HTTPS://a/b"] {
+            assert!(is_link(good), "{good}");
+        }
+        for bad in ["", "//a", "/\\a", "javascript:alert(1)", "http://", "posts", "/a b", "/a\n", "data:x", "/a\u{a0}b"]
+        {
+            assert!(!is_link(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_knows_the_body_alone() {
+        let of = |draft| checked(draft).unwrap().notification.fingerprint;
+        let first = of(json!({"user": "a", "type": "like", "content": "x", "key": "k", "extra": {"a": 1, "b": 2}}));
+        assert_eq!(first, of(json!({"extra": {"b": 2, "a": 1}, "content": "x", "users": ["b", "c"], "type": "like"})));
+        let plain = of(json!({"user": "a", "type": "like", "content": "x", "key": "k"}));
+        assert_ne!(first, plain);
+        assert_ne!(plain, of(json!({"user": "a", "type": "like", "content": "y", "key": "k"})));
+        assert_ne!(plain, of(json!({"user": "a", "type": "like", "content": "x", "key": "k", "ttl_s": 9})));
+    }
+}

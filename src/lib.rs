@@ -1,0 +1,37 @@
+//! The map of the house.
+//!
+//! Imports go only downward; rooms on one floor do not know each other. `tests/house.rs` holds this.
+//!
+//! ```text
+//! 4  cmd/         serve send tail token; alone prints            cli/  what can be typed
+//! 3  http/        door/   accept options body                    bytes become a request
+//!                 api/    routes publish batch inbox health      requests become jobs and answers
+//!                 stream/ open body                              a request becomes a subscription
+//!                 edge/   caller problem request_id              what every answer has
+//! 2  hub/         registry mailbox subscription announcer        who is open, and what each is told next
+//!                 ticker admission close
+//!    client/      endpoint api stream                            what send and tail share
+//! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
+//!    auth/        caller keys token                              signs and verifies
+//!    home/        dir lock                                       the data directory
+//! 0  domain/      notification change ids cursor limits          values and rules; no IO, no async, no clock
+//!    wire/        event sse api json problem                     what goes over the wire, both directions
+//!    clock  random  telemetry  shutdown  exit
+//! ```
+//!
+//! **One notification.** `http/api/publish` reads a draft, `domain/notification` checks it, `store` queues the job, its
+//! writer commits, `hub/announcer` finds the user's mailboxes, each `hub/subscription` sees its last rev + 1, `wire/event`
+//! framed it once, the socket has it; then the caller is answered.
+//!
+//! **One reconnect.** `http/stream/open` reads the `domain/cursor`, the hub registers a mailbox, `store` pages from the
+//! cursor, the mailbox is drained, and the stream is live; at the end one `close` and one log line.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod domain;
+pub mod exit;
+pub mod random;
+pub mod shutdown;
+pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,119 @@
+//! Bodies of the HTTP API, as the server writes and the client reads them.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::change::{Counts, Item};
+use crate::domain::ids::{Millis, NotificationId, Rev, UserId};
+
+pub const NOTIFICATIONS: &str = "/api/v1/notifications";
+pub const BATCH: &str = "/api/v1/notifications/batch";
+pub const STREAM: &str = "/api/v1/notifications/stream";
+
+/// The media type of a batch.
+pub const NDJSON: &str = "application/x-ndjson";
+/// The header in which a request names the stream that it came from.
+pub const STREAM_HEADER: &str = "lumen-stream";
+
+/// What became of a draft for one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Line of a batch, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    pub id: NotificationId,
+    pub user: UserId,
+    /// The notification's rev; of a duplicate, the inbox's now.
+    pub rev: Rev,
+    pub unread_count: u64,
+    /// How many streams of this instance it was handed to.
+    pub streams: usize,
+    pub duplicate: bool,
+}
+
+/// The answer to a draft for several users, and to a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedAll {
+    pub results: Vec<Published>,
+}
+
+/// The answer to marks and removals: rows changed (for `seen`, how much the count fell), and the counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    pub changed: u64,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// What a call of `POST /notifications/read` marks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<Rev>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeenRequest {
+    pub up_to: Rev,
+}
+
+/// Writes a list page: `items`, `next`, the counts, and the cursor of the same view.
+pub fn list_page(items: &[Item], next: Option<Rev>, counts: Counts, cursor: &str) -> String {
+    let next = next.map_or_else(|| "null".to_owned(), |rev| rev.to_string());
+    let mut text = String::with_capacity(256 * (items.len() + 1));
+    text.push_str("{\"items\":");
+    write_items(&mut text, items);
+    let Counts { unread, unseen, rev } = counts;
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        ",\"next\":{next},\"unread_count\":{unread},\"unseen_count\":{unseen},\"rev\":{rev},\"cursor\":\"{cursor}\"}}"
+    );
+    text
+}
+
+/// Writes an array of items.
+pub fn write_items(text: &mut String, items: &[Item]) {
+    text.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        write_item(text, item);
+    }
+    text.push(']');
+}
+
+/// Writes an item: the `data` of its message plus `type` and `rev`, flat.
+pub fn write_item(text: &mut String, item: &Item) {
+    write_data(text, item);
+    text.pop();
+    let _ = write!(text, ",\"type\":\"{}\",\"rev\":{}}}", item.kind, item.rev);
+}
+
+/// Writes the `data` of an item's message. The body is an object's text: its inside goes between our own fields.
+pub(super) fn write_data(text: &mut String, item: &Item) {
+    let body = item.body.as_str();
+    let inside = body.strip_prefix('{').and_then(|body| body.strip_suffix('}')).unwrap_or_default();
+    let _ = write!(text, "{{\"id\":\"{}\",", item.id);
+    if !inside.is_empty() {
+        text.push_str(inside);
+        text.push(',');
+    }
+    let _ = write!(text, "\"read\":{},\"created_at\":\"{}\"}}", item.read, timestamp(item.created_at));
+}
+
+/// RFC 3339 in UTC with milliseconds.
+pub fn timestamp(at: Millis) -> String {
+    match jiff::Timestamp::from_millisecond(at) {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        Err(_) => "1970-01-01T00:00:00.000Z".to_owned(),
+    }
+}

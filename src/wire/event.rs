@@ -1,0 +1,313 @@
+//! The events of a stream, as blocks of bytes and as what a client reads from them.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::api::{write_data, write_items};
+use super::sse::Encoder;
+use crate::domain::change::{Change, Counts, Entry, Item, Logged, Rows, What};
+use crate::domain::cursor::Cursor;
+use crate::domain::ids::{NotificationId, Rev, UserId};
+
+/// The first bytes of a stream: a comment, so that proxies and clients see that it lives.
+pub const HELLO: &[u8] = b": lumen\n\n";
+/// Sent when nothing else was for a heartbeat.
+pub const PING: &[u8] = b"event: ping\ndata: {}\n\n";
+
+/// What a stream begins with.
+pub struct Ready<'a> {
+    pub user: &'a UserId,
+    pub counts: Counts,
+    /// The stream's name, for the header `Lumen-Stream`.
+    pub stream: &'a str,
+    pub resumed: bool,
+    /// Entries after the cursor; `None` before a resync.
+    pub missed: Option<usize>,
+    pub heartbeat_s: u64,
+    pub items: Option<&'a [Item]>,
+    pub id: Option<Cursor>,
+    pub retry_ms: u64,
+}
+
+/// Why a hole cannot be replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Not one of the inbox's epochs, or a rev at or past the next generation's first.
+    Epoch,
+    /// Past the head, which a restore took back.
+    Ahead,
+    /// Unreadable.
+    Unknown,
+    /// More entries than are replayed, or than the log still has.
+    TooMany,
+}
+
+/// Why a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    TokenExpired,
+    Draining,
+    StoreDown,
+}
+
+impl CloseReason {
+    /// Whether to come back: after `token_expired` with a fresh token, else as before.
+    pub fn reconnect(self) -> bool {
+        match self {
+            CloseReason::TokenExpired | CloseReason::Draining | CloseReason::StoreDown => true,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CloseReason::TokenExpired => "token_expired",
+            CloseReason::Draining => "draining",
+            CloseReason::StoreDown => "store_down",
+        }
+    }
+}
+
+impl Reason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Epoch => "epoch",
+            Reason::Ahead => "ahead",
+            Reason::Unknown => "unknown",
+            Reason::TooMany => "too_many",
+        }
+    }
+}
+
+impl Ready<'_> {
+    pub fn encode(&self) -> Bytes {
+        let mut data = String::with_capacity(256);
+        let user = serde_json::Value::String(self.user.to_string());
+        let _ = write!(data, "{{\"user\":{user},{}", Badge(self.counts));
+        let missed = self.missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
+        let _ = write!(
+            data,
+            ",\"stream\":\"{}\",\"resumed\":{},\"missed\":{missed},\"heartbeat_s\":{}",
+            self.stream, self.resumed, self.heartbeat_s
+        );
+        finish_with_items(&mut data, self.items);
+        let mut block = Encoder::with_capacity(data.len() + 64).event("ready").retry(self.retry_ms);
+        if let Some(cursor) = self.id {
+            block = block.id(cursor);
+        }
+        block.data(&data).end()
+    }
+}
+
+/// A change as it is told to whoever is there when it happens.
+pub fn live(change: &Change) -> Bytes {
+    entry(change.cursor(), &change.entry, change.counts, None)
+}
+
+/// An entry as it is told to whoever missed it, with what the badge should show now.
+pub fn replayed(cursor: Cursor, missed: &Entry, counts: Counts) -> Bytes {
+    entry(cursor, missed, counts, Some(counts.rev))
+}
+
+fn entry(cursor: Cursor, entry: &Entry, counts: Counts, counts_rev: Option<Rev>) -> Bytes {
+    match entry {
+        Entry::Made(item) => message(cursor, item, counts, counts_rev),
+        Entry::Logged { logged, .. } => inbox(cursor, logged, counts, counts_rev),
+    }
+}
+
+fn message(cursor: Cursor, item: &Item, counts: Counts, counts_rev: Option<Rev>) -> Bytes {
+    let mut data = String::with_capacity(item.body.as_str().len() + 256);
+    let badge = Badge(Counts { rev: cursor.rev, ..counts });
+    let _ = write!(data, "{{\"type\":\"{}\",{badge},\"data\":", item.kind);
+    write_data(&mut data, item);
+    finish_replayed(&mut data, counts_rev);
+    Encoder::with_capacity(data.len() + 40).id(cursor).data(&data).end()
+}
+
+fn inbox(cursor: Cursor, logged: &Logged, counts: Counts, counts_rev: Option<Rev>) -> Bytes {
+    let mut data = String::with_capacity(256);
+    let _ = write!(data, "{{\"change\":\"{}\"", logged.what.as_str());
+    match &logged.rows {
+        Rows::Ids(ids) => {
+            let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+            let _ = write!(data, ",\"ids\":[{}]", ids.join(","));
+        }
+        Rows::UpTo(rev) => {
+            let _ = write!(data, ",\"up_to\":{rev}");
+        }
+        Rows::Many => {}
+    }
+    let _ = write!(data, ",{}", Badge(Counts { rev: cursor.rev, ..counts }));
+    let origin = logged.origin.as_deref().map_or(serde_json::Value::Null, Into::into);
+    let _ = write!(data, ",\"origin\":{origin}");
+    finish_replayed(&mut data, counts_rev);
+    Encoder::with_capacity(data.len() + 64).event("inbox").id(cursor).data(&data).end()
+}
+
+/// Moves a client's cursor to the end of a page whose last entry is older.
+pub fn step(cursor: Cursor) -> Bytes {
+    Encoder::default().id(cursor).end()
+}
+
+/// Tells a client to fetch the list; its cursor is the head from now on.
+pub fn resync(head: Cursor, reason: Reason, counts: Counts, items: Option<&[Item]>) -> Bytes {
+    let mut data = String::with_capacity(128);
+    let _ = write!(data, "{{\"reason\":\"{}\",\"missed\":null,{}", reason.as_str(), Badge(counts));
+    finish_with_items(&mut data, items);
+    Encoder::with_capacity(data.len() + 64).event("resync").id(head).data(&data).end()
+}
+
+/// The last event of a stream. `id` is the stream's cursor, where it has one.
+pub fn close(id: Option<Cursor>, reason: CloseReason, retry_ms: u64) -> Bytes {
+    let (name, reconnect) = (reason.as_str(), reason.reconnect());
+    let data = format!("{{\"reason\":\"{name}\",\"reconnect\":{reconnect},\"retry_ms\":{retry_ms}}}");
+    let mut block = Encoder::with_capacity(160).event("close").retry(retry_ms);
+    if let Some(cursor) = id {
+        block = block.id(cursor);
+    }
+    block.data(&data).end()
+}
+
+/// The counts as fields of a JSON object.
+struct Badge(Counts);
+
+impl std::fmt::Display for Badge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Counts { unread, unseen, rev } = self.0;
+        write!(f, "\"unread_count\":{unread},\"unseen_count\":{unseen},\"rev\":{rev}")
+    }
+}
+
+fn finish_replayed(data: &mut String, counts_rev: Option<Rev>) {
+    if let Some(rev) = counts_rev {
+        let _ = write!(data, ",\"replayed\":true,\"counts_rev\":{rev}");
+    }
+    data.push('}');
+}
+
+fn finish_with_items(data: &mut String, items: Option<&[Item]>) {
+    if let Some(items) = items {
+        data.push_str(",\"items\":");
+        write_items(data, items);
+    }
+    data.push('}');
+}
+
+impl What {
+    fn as_str(self) -> &'static str {
+        match self {
+            What::Read => "read",
+            What::Unread => "unread",
+            What::Seen => "seen",
+            What::Deleted => "deleted",
+            What::Changed => "changed",
+        }
+    }
+}
+
+/// An event as a client reads it. Fields that a later server adds are passed over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    Ready(ReadyData),
+    Message(MessageData),
+    Inbox(InboxData),
+    Resync(ResyncData),
+    Close(CloseData),
+    Ping,
+    /// One that this version does not know.
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ReadyData {
+    pub user: String,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub stream: String,
+    pub resumed: bool,
+    pub missed: Option<u64>,
+    pub heartbeat_s: u64,
+    pub items: Option<Vec<ItemData>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct MessageData {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub data: NotificationData,
+    #[serde(default)]
+    pub replayed: bool,
+    /// The rev by which the counts are compared, where it is not `rev`.
+    pub counts_rev: Option<Rev>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct NotificationData {
+    pub id: NotificationId,
+    pub sender: Option<serde_json::Value>,
+    pub content: String,
+    pub link: Option<String>,
+    pub extra: Option<serde_json::Value>,
+    pub read: bool,
+    pub created_at: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ItemData {
+    #[serde(flatten)]
+    pub data: NotificationData,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub rev: Rev,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct InboxData {
+    pub change: What,
+    pub ids: Option<Vec<NotificationId>>,
+    pub up_to: Option<Rev>,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub origin: Option<String>,
+    #[serde(default)]
+    pub replayed: bool,
+    pub counts_rev: Option<Rev>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ResyncData {
+    pub reason: Reason,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub items: Option<Vec<ItemData>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CloseData {
+    /// Text, since a later server has more reasons.
+    pub reason: String,
+    pub reconnect: bool,
+    pub retry_ms: u64,
+}
+
+/// Reads an event by its name and data.
+///
+/// # Errors
+/// Data that is not what the event's name promises.
+pub fn parse(name: &str, data: &str) -> Result<Event, serde_json::Error> {
+    Ok(match name {
+        "ready" => Event::Ready(serde_json::from_str(data)?),
+        "message" => Event::Message(serde_json::from_str(data)?),
+        "inbox" => Event::Inbox(serde_json::from_str(data)?),
+        "resync" => Event::Resync(serde_json::from_str(data)?),
+        "close" => Event::Close(serde_json::from_str(data)?),
+        "ping" => Event::Ping,
+        _ => Event::Other,
+    })
+}
