@@ -3,7 +3,8 @@
 //! Imports go only downward; rooms on one floor do not know each other. `tests/house.rs` holds this.
 //!
 //! ```text
-//! 4  cmd/         serve send tail token; alone prints            cli/  what can be typed
+//! 4  cmd/         serve send tail token                          carries out what was typed; alone prints
+//!    cli/                                                        what can be typed
 //! 3  http/        door/   accept options body                    bytes become a request
 //!                 api/    routes publish batch inbox health      requests become jobs and answers
 //!                 stream/ open body                              a request becomes a subscription

@@ -1,1 +1,3 @@
+//! The stories: what the product promises, each proved from outside.
+
 fn main() {}
