@@ -2,4 +2,5 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "what stories share is test code, outside of any #[test]")]
 
-fn main() {}
+mod powercut_shim;
+mod support;

@@ -1,0 +1,4 @@
+//! What stories share.
+
+pub mod gcc;
+pub mod powercut;
