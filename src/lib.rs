@@ -33,5 +33,6 @@ pub mod domain;
 pub mod exit;
 pub mod random;
 pub mod shutdown;
+pub mod store;
 pub mod telemetry;
 pub mod wire;
