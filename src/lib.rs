@@ -31,6 +31,7 @@
 pub mod clock;
 pub mod domain;
 pub mod exit;
+pub mod hub;
 pub mod random;
 pub mod shutdown;
 pub mod store;
