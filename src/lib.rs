@@ -28,9 +28,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod clock;
 pub mod domain;
 pub mod exit;
+pub mod home;
 pub mod random;
 pub mod shutdown;
 pub mod telemetry;
