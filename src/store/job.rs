@@ -36,12 +36,24 @@ pub enum Selection {
 
 /// A unit of work: done whole or not at all.
 pub(super) enum Job {
-    Append { drafts: Vec<Addressed>, reply: Reply<Vec<Appended>> },
-    Mark { user: UserId, mark: Mark, origin: Option<Arc<str>>, reply: Reply<Marked> },
+    Append {
+        drafts: Vec<Addressed>,
+        reply: Reply<Vec<Appended>>,
+    },
+    Mark {
+        user: UserId,
+        mark: Mark,
+        origin: Option<Arc<str>>,
+        reply: Reply<Marked>,
+    },
     /// The last one: everything before it is done, and nothing after it.
-    Finish { reply: oneshot::Sender<()> },
+    Finish {
+        reply: oneshot::Sender<()>,
+    },
     #[cfg(test)]
-    Panic { reply: Reply<()> },
+    Panic {
+        reply: Reply<()>,
+    },
 }
 
 /// A row's weight beside its texts, for the queue's bound in bytes.
