@@ -33,6 +33,7 @@ pub mod clock;
 pub mod domain;
 pub mod exit;
 pub mod home;
+pub mod http;
 pub mod hub;
 pub mod random;
 pub mod shutdown;
