@@ -80,7 +80,7 @@ impl Job {
     }
 
     pub fn bytes(&self) -> usize {
-        let Job::Append { drafts, .. } = self else { return ROW_BYTES };
+        let Job::Append { drafts, .. } = self else { return self.rows() * ROW_BYTES };
         let weigh = |draft: &Addressed| draft.notification.body.as_str().len() + draft.users.len() * ROW_BYTES;
         drafts.iter().map(weigh).sum()
     }

@@ -1,1 +1,5 @@
-fn main() {}
+//! The stories: each module one thing that lumen promises, told through its own doors.
+
+mod store_contract;
+mod store_files;
+mod support;
