@@ -28,9 +28,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod clock;
 pub mod domain;
 pub mod exit;
+pub mod home;
+pub mod http;
 pub mod hub;
 pub mod random;
 pub mod shutdown;
