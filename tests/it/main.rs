@@ -1,1 +1,3 @@
-fn main() {}
+//! The stories: each module one thing that lumen promises, told through its own doors.
+
+mod support;
