@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 
 pub mod chaos;
+pub mod conduct;
+pub mod device;
 pub mod link;
 pub mod opening;
 pub mod patience;
@@ -11,3 +13,4 @@ pub mod place;
 pub mod reader;
 pub mod responses;
 pub mod script;
+pub mod told;
