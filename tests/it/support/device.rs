@@ -191,6 +191,9 @@ impl Device {
     pub fn assert_shows(&self, list: &[ItemData], counts: Counts) {
         let mut faults = self.violations();
         faults.extend(self.differences(list, counts));
+        if self.knows_from.is_none() {
+            faults.push("it was told nothing yet".to_owned());
+        }
         if self.needs_list {
             faults.push("it was never given the list that it needs".to_owned());
         }

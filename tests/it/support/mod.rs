@@ -4,10 +4,15 @@
 #![allow(dead_code)]
 
 pub mod chaos;
+pub mod child;
 pub mod conduct;
 pub mod device;
+pub mod follower;
+pub mod http;
 pub mod link;
+pub mod model;
 pub mod opening;
+pub mod ops;
 pub mod patience;
 pub mod place;
 pub mod reader;

@@ -36,6 +36,7 @@ pub struct Reader {
     splitter: Splitter,
     waiting: VecDeque<Received>,
     received: Vec<Received>,
+    came_with: Option<String>,
     cursor: Option<String>,
     ended: Option<Ended>,
 }
@@ -48,6 +49,7 @@ impl Reader {
 
     pub(super) fn new(opening: Opening, head: Head, link: Link) -> Self {
         Self {
+            came_with: opening.named(None),
             opening,
             link: Some(link),
             head,
@@ -66,6 +68,11 @@ impl Reader {
     /// What a browser's next request will have as `Last-Event-ID`: the last id of a complete block.
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
+    }
+
+    /// The cursor that this connection was opened with.
+    pub fn came_with(&self) -> Option<&str> {
+        self.came_with.as_deref()
     }
 
     /// Everything handed out so far, over all connections.
@@ -206,6 +213,7 @@ impl Reader {
         self.hang_up();
         let (head, link) = self.opening.ask(self.cursor.as_deref()).await?;
         (self.head, self.link) = (head, Some(link));
+        self.came_with = self.opening.named(self.cursor.as_deref());
         self.splitter = Splitter::default();
         self.ended = None;
         Ok(())
