@@ -2,4 +2,5 @@
 
 mod store_contract;
 mod store_files;
+mod streams;
 mod support;

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod chaos;
+pub mod desk;
 pub mod link;
 pub mod opening;
 pub mod patience;
