@@ -1,7 +1,6 @@
 //! What the stories stand on: devices, a breaking link, a server to run, a client, a model to compare with.
 
-// The stories that use all of it come after it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "the stories that use all of it come after it")]
 
 pub mod chaos;
 pub mod desk;
