@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "the stories that use all of it come after it")]
 
 pub mod chaos;
+pub mod conduct;
 pub mod desk;
+pub mod device;
 pub mod link;
 pub mod opening;
 pub mod patience;
@@ -12,3 +14,4 @@ pub mod reader;
 pub mod responses;
 pub mod script;
 pub mod shelf;
+pub mod told;

@@ -9,6 +9,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lumen_inbox::domain::cursor::Cursor;
+use lumen_inbox::domain::ids::Rev;
 use lumen_inbox::wire::event::{self, CloseData, Event, InboxData, MessageData, ReadyData, ResyncData};
 use lumen_inbox::wire::sse::{Block, Splitter};
 
@@ -233,12 +235,18 @@ impl Reader {
 }
 
 impl Received {
-    fn read(block: Block) -> Self {
+    /// Reads the block's event.
+    pub fn read(block: Block) -> Self {
         let event = block.data.as_ref().map(|data| match event::parse(&block.event, data) {
             Ok(event) => event,
             Err(fault) => panic!("an unreadable event, {fault}: {block:?}"),
         });
         Self { block, event }
+    }
+
+    /// The rev of the block's id, if that is a cursor.
+    pub fn rev(&self) -> Option<Rev> {
+        self.block.id.as_deref()?.parse::<Cursor>().ok().map(|cursor| cursor.rev)
     }
 }
 
