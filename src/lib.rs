@@ -28,6 +28,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod domain;
 pub mod exit;
