@@ -1,9 +1,61 @@
-//! Where a server is.
+//! Where a server is, and the connections to it.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use reqwest::Url;
+use reqwest::{Client, Url, redirect};
+
+use super::access::Access;
+use super::failure::Failure;
+
+/// How long a connection may take to be made, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server, how to be let in, and the connections to it. Cheap to clone.
+#[derive(Clone)]
+pub struct Endpoint {
+    url: ServerUrl,
+    access: Access,
+    http: Client,
+}
+
+impl Endpoint {
+    /// Opens nothing yet.
+    ///
+    /// # Errors
+    /// A host that lacks what TLS needs, for an `https` address.
+    pub fn new(url: ServerUrl, access: Access) -> Result<Self, Failure> {
+        // A redirect would carry the token to where nobody meant it to go.
+        let mut http = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("lumen/", env!("CARGO_PKG_VERSION")));
+        if url.is_loopback() {
+            http = http.no_proxy();
+        }
+        if url.0.scheme() == "http" {
+            // Without TLS a host needs no certificates, and reading them all costs more than the request.
+            http = http.tls_certs_only([]);
+        }
+        match http.build() {
+            Ok(http) => Ok(Self { url, access, http }),
+            Err(error) => Err(Failure::on_the_way(&url, &error, CONNECT_TIMEOUT)),
+        }
+    }
+
+    pub fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    pub(super) fn http(&self) -> &Client {
+        &self.http
+    }
+}
 
 /// The address of a server, with the path under which a proxy may have put it. Never ends with a slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +127,7 @@ mod tests {
         assert_eq!(at("http://127.0.0.1:8080/"), Ok("http://127.0.0.1:8080/api/v1/x".into()));
         assert_eq!(at("https://site.example/lumen/"), Ok("https://site.example/lumen/api/v1/x".into()));
         assert_eq!(at("ftp://a"), Err(UrlFault::Scheme));
-        assert_eq!(at("127.0.0.1:8080").is_err(), true);
+        assert!(at("127.0.0.1:8080").is_err());
         assert_eq!(at("localhost:8080"), Err(UrlFault::Scheme));
         assert_eq!(at("http://a:b@c"), Err(UrlFault::Credentials));
         assert_eq!(at("http://a/?x=1"), Err(UrlFault::Tail));
