@@ -28,11 +28,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod domain;
 pub mod exit;
+pub mod home;
 pub mod random;
 pub mod shutdown;
 pub mod telemetry;
