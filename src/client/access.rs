@@ -4,13 +4,20 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
+use crate::auth::{Claims, Keys};
+use crate::clock::Clock;
 use crate::domain::ids::UserId;
+use crate::domain::limits::HEAD_BYTES;
 
-/// Bytes of a token file, beyond which it is no token: a request head holds no more.
-const TOKEN_BYTES: u64 = 16 * 1024;
+/// How long a token holds that we sign ourselves. A stream that outlives it comes back with a fresh one.
+const OWN_TTL: Duration = Duration::from_secs(3600);
+/// The name that we post under.
+const PRODUCER: &str = "lumen-send";
 
 /// Where tokens come from.
 #[derive(Clone)]
@@ -19,6 +26,8 @@ pub enum Access {
     Given(Token),
     /// A file that somebody keeps fresh; read at each use.
     File(PathBuf),
+    /// The server's own key: a fresh token at each use.
+    Key { keys: Arc<Keys>, clock: Clock },
 }
 
 /// A token, ready for its header. Never shown.
@@ -32,6 +41,8 @@ pub enum AccessFault {
     Unreadable { path: String, why: String },
     #[error("{0} holds no token; a token is one line of letters, digits and - _ .")]
     NoToken(String),
+    #[error("nobody is named whose stream it is; say it with --user")]
+    Nobody,
 }
 
 impl Access {
@@ -43,6 +54,10 @@ impl Access {
         match self {
             Access::Given(token) => Ok(token.clone()),
             Access::File(path) => from_file(path),
+            Access::Key { keys, clock } => {
+                let user = user.ok_or(AccessFault::Nobody)?;
+                signed(keys, &Claims::user(user, clock.now(), OWN_TTL))
+            }
         }
     }
 
@@ -54,6 +69,7 @@ impl Access {
         match self {
             Access::Given(token) => Ok(token.clone()),
             Access::File(path) => from_file(path),
+            Access::Key { keys, clock } => signed(keys, &Claims::producer(PRODUCER, clock.now(), OWN_TTL)),
         }
     }
 
@@ -61,7 +77,7 @@ impl Access {
     pub fn renews(&self) -> bool {
         match self {
             Access::Given(_) => false,
-            Access::File(_) => true,
+            Access::File(_) | Access::Key { .. } => true,
         }
     }
 }
@@ -95,6 +111,10 @@ impl fmt::Debug for Token {
     }
 }
 
+fn signed(keys: &Keys, claims: &Claims) -> Result<Token, AccessFault> {
+    Token::parse(&keys.sign(claims), "the signing key")
+}
+
 fn from_file(path: &Path) -> Result<Token, AccessFault> {
     let shown = path.display().to_string();
     let text =
@@ -104,13 +124,15 @@ fn from_file(path: &Path) -> Result<Token, AccessFault> {
 
 fn read_start(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(TOKEN_BYTES).read_to_string(&mut text)?;
+    // A longer one would not fit into the head of a request.
+    File::open(path)?.take(HEAD_BYTES as u64).read_to_string(&mut text)?;
     Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Caller;
 
     #[test]
     fn a_file_is_read_at_each_use() {
@@ -124,6 +146,21 @@ mod tests {
         }
         std::fs::write(&path, "\n").unwrap();
         assert!(matches!(access.for_user(None), Err(AccessFault::NoToken(_))));
+    }
+
+    #[test]
+    fn the_key_signs_for_whom_it_is_asked() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = Arc::new(Keys::load_or_create(&directory.path().join("key")).unwrap());
+        let access = Access::Key { keys: keys.clone(), clock: Clock::System };
+        let caller = |token: Token| -> Caller {
+            let bearer = token.bearer().to_str().unwrap().to_owned();
+            keys.verify(bearer.strip_prefix("Bearer ").unwrap(), Clock::System.now()).unwrap()
+        };
+        let ann: UserId = "ann".parse().unwrap();
+        assert_eq!(caller(access.for_user(Some(&ann)).unwrap()).user(), Some(&ann));
+        assert!(caller(access.for_producer().unwrap()).is_producer());
+        assert_eq!(access.for_user(None), Err(AccessFault::Nobody));
     }
 
     #[test]
