@@ -32,6 +32,7 @@ pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod cmd;
 pub mod domain;
 pub mod exit;
 pub mod home;

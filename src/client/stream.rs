@@ -46,7 +46,7 @@ pub struct Options {
 /// What happened on a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    Event(Told),
+    Event(Box<Told>),
     /// The stream was lost, and is opened again after the pause.
     Reconnecting {
         why: Failure,
@@ -128,7 +128,7 @@ impl Stream {
                 State::Open(attempt) => match timeout_at(self.heard + self.patience, attempt.next()).await {
                     Ok(Some(Ok(SSE::Event(event)))) => {
                         if let Some(told) = self.take(transport::block(event)) {
-                            return Ok(Step::Event(told));
+                            return Ok(Step::Event(Box::new(told)));
                         }
                     }
                     Ok(Some(Ok(SSE::Connected(_) | SSE::Comment(_)))) => self.heard = Instant::now(),
