@@ -1,11 +1,13 @@
 //! What was committed, on its way to the announcer, and the answers that go back from there.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::error::Error;
-use super::job::Reply;
 use crate::domain::change::{Change, Counts};
 use crate::domain::ids::{NotificationId, Rev, UserId};
+
+/// Where a caller waits for its answer.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What became of one draft for one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
