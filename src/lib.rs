@@ -30,7 +30,10 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod cli;
+pub mod client;
 pub mod clock;
+pub mod cmd;
 pub mod domain;
 pub mod exit;
 pub mod home;
