@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::commit::{Appended, Marked};
+use super::commit::{Appended, Marked, Reply};
 use super::error::Error;
 use crate::domain::ids::{NotificationId, Rev, UserId};
 use crate::domain::notification::Addressed;
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What to do to rows of one inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +34,24 @@ pub enum Selection {
 
 /// A unit of work: done whole or not at all.
 pub(super) enum Job {
-    Append { drafts: Vec<Addressed>, reply: Reply<Vec<Appended>> },
-    Mark { user: UserId, mark: Mark, origin: Option<Arc<str>>, reply: Reply<Marked> },
+    Append {
+        drafts: Vec<Addressed>,
+        reply: Reply<Vec<Appended>>,
+    },
+    Mark {
+        user: UserId,
+        mark: Mark,
+        origin: Option<Arc<str>>,
+        reply: Reply<Marked>,
+    },
     /// The last one: everything before it is done, and nothing after it.
-    Finish { reply: oneshot::Sender<()> },
+    Finish {
+        reply: oneshot::Sender<()>,
+    },
     #[cfg(test)]
-    Panic { reply: Reply<()> },
+    Panic {
+        reply: Reply<()>,
+    },
 }
 
 /// A row's weight beside its texts, for the queue's bound in bytes.
@@ -68,7 +78,7 @@ impl Job {
     }
 
     pub fn bytes(&self) -> usize {
-        let Job::Append { drafts, .. } = self else { return ROW_BYTES };
+        let Job::Append { drafts, .. } = self else { return self.rows() * ROW_BYTES };
         let weigh = |draft: &Addressed| draft.notification.body.as_str().len() + draft.users.len() * ROW_BYTES;
         drafts.iter().map(weigh).sum()
     }

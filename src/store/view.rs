@@ -17,8 +17,7 @@ pub struct View {
 
 impl View {
     /// An inbox before its first change.
-    pub const EMPTY: View =
-        View { epoch: Epoch::NONE, counts: Counts { unread: 0, unseen: 0, rev: 0 }, log_floor: 0 };
+    pub const EMPTY: View = View { epoch: Epoch::NONE, counts: Counts { unread: 0, unseen: 0, rev: 0 }, log_floor: 0 };
 
     pub fn head(&self) -> Cursor {
         Cursor { epoch: self.epoch, rev: self.counts.rev }
@@ -40,7 +39,9 @@ pub enum Standing {
     /// It came without a cursor, and starts at the head.
     New,
     /// Its cursor is good; so many entries were missed, counted to one over the limit of a replay.
-    Resumed { missed: usize },
+    Resumed {
+        missed: usize,
+    },
     Resync(Reason),
 }
 

@@ -173,18 +173,6 @@ fn finish_with_items(data: &mut String, items: Option<&[Item]>) {
     data.push('}');
 }
 
-impl What {
-    fn as_str(self) -> &'static str {
-        match self {
-            What::Read => "read",
-            What::Unread => "unread",
-            What::Seen => "seen",
-            What::Deleted => "deleted",
-            What::Changed => "changed",
-        }
-    }
-}
-
 /// An event as a client reads it. Fields that a later server adds are passed over.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
