@@ -1,2 +1,48 @@
+//! The binary: what was typed is parsed, the command runs, and its outcome becomes an exit code.
+
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lumen_inbox::cli::Cli;
+use lumen_inbox::cmd;
+use lumen_inbox::exit::Exit;
+use lumen_inbox::telemetry;
+use tokio::runtime::{Builder, Runtime};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::init(cli.global.log_level("warn"), false);
+    let runtime = match runtime(&cli) {
+        Ok(runtime) => runtime,
+        Err(fault) => return failed(&anyhow::Error::new(fault).context("the runtime cannot be started")),
+    };
+    let done = runtime.block_on(cmd::run(cli));
+    // A read of a terminal that is still under way would otherwise be waited for.
+    runtime.shutdown_background();
+    match done {
+        Ok(exit) => exit.into(),
+        Err(fault) => failed(&fault),
+    }
+}
+
+/// One thread is enough for a client.
+fn runtime(_cli: &Cli) -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Tells why, in the last line.
+fn failed(fault: &anyhow::Error) -> ExitCode {
+    match fault.downcast_ref::<clap::Error>() {
+        Some(usage) => {
+            // Nothing is left to be done about a stderr that cannot be written to.
+            let _ = usage.print();
+            Exit::Usage.into()
+        }
+        None => {
+            cmd::term::fault(fault);
+            Exit::Failed.into()
+        }
+    }
+}

@@ -10,6 +10,9 @@ mod registry;
 mod subscription;
 mod ticker;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

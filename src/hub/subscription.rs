@@ -34,7 +34,7 @@ const BEHIND_LIMIT: Duration = Duration::from_secs(5);
 /// An open stream, as frames to send. Ends after its `close`.
 pub struct Subscription {
     hub: Arc<Inner>,
-    mailbox: Arc<Mailbox>,
+    pub(super) mailbox: Arc<Mailbox>,
     state: State,
     /// Frames to send before anything else is looked at: at most a page.
     out: VecDeque<Bytes>,

@@ -1,11 +1,13 @@
 //! What was committed, on its way to the announcer, and the answers that go back from there.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::error::Error;
-use super::job::Reply;
 use crate::domain::change::{Change, Counts};
 use crate::domain::ids::{NotificationId, Rev, UserId};
+
+/// Where a caller waits for its answer.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What became of one draft for one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +37,8 @@ pub struct Commits(mpsc::UnboundedReceiver<Commit>);
 /// The writer's end.
 pub(super) type CommitsIn = mpsc::UnboundedSender<Commit>;
 
-/// Unbounded, since whoever waits for an answer is bounded by the queue already.
 pub(super) fn channel() -> (CommitsIn, Commits) {
+    #[allow(clippy::disallowed_methods, reason = "whoever waits for an answer is bounded by the write queue")]
     let (sender, receiver) = mpsc::unbounded_channel();
     (sender, Commits(receiver))
 }

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::commit::{Appended, Marked};
+use super::commit::{Appended, Marked, Reply};
 use super::error::Error;
 use crate::domain::ids::{NotificationId, Rev, UserId};
 use crate::domain::notification::Addressed;
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What to do to rows of one inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
