@@ -23,7 +23,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     } else {
         token
     };
-    Out::new().line(&line).await?;
+    Out::stdout().line(&line).await?;
     Ok(Exit::Ok)
 }
 

@@ -21,7 +21,7 @@ pub async fn tell(addr: SocketAddr, home: &Home, global: &Global) -> anyhow::Res
     let url = format!("http://{addr}");
     if global.json {
         let ready = json!({"listening": url, "pid": std::process::id()}).to_string();
-        return match Out::new().line(&ready).await {
+        return match Out::stdout().line(&ready).await {
             Err(fault) if fault.is::<ClosedPipe>() => Ok(()),
             told => told,
         };
