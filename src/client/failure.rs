@@ -24,7 +24,7 @@ pub enum Failure {
     #[error("{url} was silent for {} s; check the server and the network between", .patience.as_secs())]
     Silent { url: ServerUrl, patience: Duration },
     /// The request may have been carried out.
-    #[error("the connection to {url} was cut: {why}; see whether the server still runs")]
+    #[error("the connection to {url} was cut: {why}")]
     Cut { url: ServerUrl, why: String },
     /// Something before the server answered in its place.
     #[error("{url} answered {status}, and not in lumen's words; see whether the server behind it runs")]
