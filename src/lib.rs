@@ -8,9 +8,9 @@
 //! 3  http/        door/   accept options body                    bytes become a request
 //!                 api/    routes publish batch inbox health      requests become jobs and answers
 //!                 stream/ open body                              a request becomes a subscription
-//!                 edge/   caller problem request_id              what every answer has
+//!                 edge/   caller headers query problem answer    what every answer has
 //! 2  hub/         registry mailbox subscription announcer        who is open, and what each is told next
-//!                 ticker admission close
+//!                 ticker
 //!    client/      endpoint api stream                            what send and tail share
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
 //!    auth/        caller keys token                              signs and verifies
@@ -29,10 +29,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
+pub mod cli;
+pub mod client;
 pub mod clock;
+pub mod cmd;
 pub mod domain;
 pub mod exit;
+pub mod home;
+pub mod http;
+pub mod hub;
 pub mod random;
 pub mod shutdown;
+pub mod store;
 pub mod telemetry;
 pub mod wire;

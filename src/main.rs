@@ -1,3 +1,50 @@
-//! The binary.
+//! The binary: what was typed is parsed, the command runs, and its outcome becomes an exit code.
+
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lumen_inbox::cli::{Cli, Command};
+use lumen_inbox::cmd;
+use lumen_inbox::exit::Exit;
+use lumen_inbox::telemetry;
+use tokio::runtime::{Builder, Runtime};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let serves = matches!(cli.command, Command::Serve(_));
+    telemetry::init(cli.global.log_level(if serves { "info" } else { "warn" }), false);
+    let runtime = match runtime(serves) {
+        Ok(runtime) => runtime,
+        Err(fault) => return failed(&anyhow::Error::new(fault).context("the runtime cannot be started")),
+    };
+    let done = runtime.block_on(cmd::run(cli));
+    // A read of a terminal that is still under way would otherwise be waited for.
+    runtime.shutdown_background();
+    match done {
+        Ok(exit) => exit.into(),
+        Err(fault) => failed(&fault),
+    }
+}
+
+/// One thread is enough for a client; a server takes one a core.
+fn runtime(serves: bool) -> std::io::Result<Runtime> {
+    let mut builder = if serves { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    builder.enable_all().build()
+}
+
+/// Tells why, in the last line.
+fn failed(fault: &anyhow::Error) -> ExitCode {
+    match fault.downcast_ref::<clap::Error>() {
+        Some(usage) => {
+            // Nothing is left to be done about a stderr that cannot be written to.
+            let _ = usage.print();
+            Exit::Usage.into()
+        }
+        None => {
+            cmd::term::fault(fault);
+            Exit::Failed.into()
+        }
+    }
+}

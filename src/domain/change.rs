@@ -50,6 +50,24 @@ pub enum What {
     Changed,
 }
 
+impl What {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            What::Read => "read",
+            What::Unread => "unread",
+            What::Seen => "seen",
+            What::Deleted => "deleted",
+            What::Changed => "changed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [What::Read, What::Unread, What::Seen, What::Deleted, What::Changed]
+            .into_iter()
+            .find(|what| what.as_str() == text)
+    }
+}
+
 /// Which rows a logged change is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::hmac;
+use serde::{Deserialize, Serialize};
 
 use super::ids::Rev;
 
@@ -74,6 +75,50 @@ pub enum Presented {
     /// Something that is no cursor.
     Unreadable,
     Cursor(Cursor),
+}
+
+/// Why a hole cannot be replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Not one of the inbox's epochs, or a rev at or past the next generation's first.
+    Epoch,
+    /// Past the head, which a restore took back.
+    Ahead,
+    /// Unreadable.
+    Unknown,
+    /// More entries than are replayed, or than the log still has.
+    TooMany,
+}
+
+impl Reason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Epoch => "epoch",
+            Reason::Ahead => "ahead",
+            Reason::Unknown => "unknown",
+            Reason::TooMany => "too_many",
+        }
+    }
+}
+
+/// Whether `cursor` stands in this inbox's history.
+///
+/// `generations` are the inbox's epochs with the first rev of each, oldest first; rev 0 is good in any epoch.
+///
+/// # Errors
+/// Why the client must fetch the list instead.
+pub fn judge(cursor: Cursor, generations: &[(Epoch, Rev)], head: Rev, log_floor: Rev) -> Result<(), Reason> {
+    if cursor.rev > 0 {
+        let mut later = generations.iter().skip_while(|(epoch, _)| *epoch != cursor.epoch);
+        later.next().ok_or(Reason::Epoch)?;
+        match later.next() {
+            Some((_, next_first)) if cursor.rev >= *next_first => return Err(Reason::Epoch),
+            None if cursor.rev > head => return Err(Reason::Ahead),
+            _ => {}
+        }
+    }
+    if cursor.rev < log_floor { Err(Reason::TooMany) } else { Ok(()) }
 }
 
 /// A text that is no cursor.
@@ -177,6 +222,26 @@ mod tests {
             assert_eq!(text.parse::<Cursor>(), Err(CursorFault), "{text:?}");
         }
         assert_eq!("000000-0".parse::<Cursor>(), Ok(Cursor { epoch: Epoch::NONE, rev: 0 }));
+    }
+
+    #[test]
+    fn a_cursor_is_judged_by_the_history_that_it_stands_in() {
+        let secret = EpochSecret::new(&[1; 32]);
+        let [first, second, foreign] = [1, 2, 3].map(|generation| secret.epoch(generation, 1));
+        // Ten changes in the first generation, then a restart, then five more.
+        let generations = [(first, 1), (second, 11)];
+        let judged = |epoch, rev| judge(Cursor { epoch, rev }, &generations, 15, 3);
+        assert_eq!(judged(first, 10), Ok(()));
+        assert_eq!(judged(first, 11), Err(Reason::Epoch));
+        assert_eq!(judged(second, 3), Ok(()));
+        assert_eq!(judged(second, 15), Ok(()));
+        assert_eq!(judged(second, 16), Err(Reason::Ahead));
+        assert_eq!(judged(foreign, 5), Err(Reason::Epoch));
+        assert_eq!(judged(Epoch::NONE, 5), Err(Reason::Epoch));
+        assert_eq!(judged(second, 2), Err(Reason::TooMany));
+        assert_eq!(judge(Cursor { epoch: foreign, rev: 0 }, &generations, 15, 0), Ok(()));
+        assert_eq!(judge(Cursor { epoch: Epoch::NONE, rev: 0 }, &[], 0, 0), Ok(()));
+        assert_eq!(judge(Cursor { epoch: first, rev: 1 }, &[], 0, 0), Err(Reason::Epoch));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::api::{write_data, write_items};
 use super::sse::Encoder;
 use crate::domain::change::{Change, Counts, Entry, Item, Logged, Rows, What};
 use crate::domain::cursor::Cursor;
+pub use crate::domain::cursor::Reason;
 use crate::domain::ids::{NotificationId, Rev, UserId};
 
 /// The first bytes of a stream: a comment, so that proxies and clients see that it lives.
@@ -29,20 +30,6 @@ pub struct Ready<'a> {
     pub items: Option<&'a [Item]>,
     pub id: Option<Cursor>,
     pub retry_ms: u64,
-}
-
-/// Why a hole cannot be replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// Not one of the inbox's epochs, or a rev at or past the next generation's first.
-    Epoch,
-    /// Past the head, which a restore took back.
-    Ahead,
-    /// Unreadable.
-    Unknown,
-    /// More entries than are replayed, or than the log still has.
-    TooMany,
 }
 
 /// Why a stream ended.
@@ -67,17 +54,6 @@ impl CloseReason {
             CloseReason::TokenExpired => "token_expired",
             CloseReason::Draining => "draining",
             CloseReason::StoreDown => "store_down",
-        }
-    }
-}
-
-impl Reason {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Epoch => "epoch",
-            Reason::Ahead => "ahead",
-            Reason::Unknown => "unknown",
-            Reason::TooMany => "too_many",
         }
     }
 }
@@ -195,18 +171,6 @@ fn finish_with_items(data: &mut String, items: Option<&[Item]>) {
         write_items(data, items);
     }
     data.push('}');
-}
-
-impl What {
-    fn as_str(self) -> &'static str {
-        match self {
-            What::Read => "read",
-            What::Unread => "unread",
-            What::Seen => "seen",
-            What::Deleted => "deleted",
-            What::Changed => "changed",
-        }
-    }
 }
 
 /// An event as a client reads it. Fields that a later server adds are passed over.

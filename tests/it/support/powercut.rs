@@ -6,6 +6,7 @@
 //! cut(&dir, &image);                                             // dir is what the disk held; start again
 //! ```
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,14 +34,18 @@ impl Shim {
     /// With a seed, some writes reach the disk without an fsync, whole or torn; while only one thread writes, the seed
     /// alone decides which.
     pub fn apply(&self, command: &mut Command, dir: &Path, image: &Path, seed: Option<u64>) {
+        command.envs(self.variables(dir, image, seed));
+    }
+
+    /// What [`Shim::apply`] gives to a command, for one that is built elsewhere.
+    pub fn variables(&self, dir: &Path, image: &Path, seed: Option<u64>) -> Vec<(&'static str, OsString)> {
         for folder in [dir, image] {
             fs::create_dir_all(folder).expect("the folder can be made");
         }
-        command.env("LD_PRELOAD", &self.library).env("POWERCUT_DIR", dir).env("POWERCUT_IMAGE", image);
-        match seed {
-            Some(seed) => command.env("POWERCUT_SEED", seed.to_string()),
-            None => command.env_remove("POWERCUT_SEED"),
-        };
+        let [library, dir, image] = [&self.library, dir, image].map(|path| path.as_os_str().to_owned());
+        let mut variables = vec![("LD_PRELOAD", library), ("POWERCUT_DIR", dir), ("POWERCUT_IMAGE", image)];
+        variables.extend(seed.map(|seed| ("POWERCUT_SEED", seed.to_string().into())));
+        variables
     }
 }
 

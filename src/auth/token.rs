@@ -1,0 +1,239 @@
+//! What a token says, and whether that is good now. Its signature is the keys' business.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+
+use super::caller::{ADMIN, Caller, PRODUCER, Role, Scopes};
+use crate::domain::ids::{Millis, UserId};
+use crate::domain::limits::USER_ID_BYTES;
+
+/// How far ahead of ours the clock of a signer may be before its `nbf` is believed.
+const NOT_BEFORE_LEEWAY_MS: i64 = 5_000;
+
+/// What a token that lumen signs says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Claims {
+    sub: String,
+    /// Seconds since 1970, as `exp`.
+    iat: i64,
+    exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
+}
+
+impl Claims {
+    /// A user's, good for at least `ttl` from `now` on: `exp` has whole seconds, the begun one counts.
+    pub fn user(id: &UserId, now: Millis, ttl: Duration) -> Self {
+        Self::new(id.as_str(), now, ttl, None)
+    }
+
+    /// A producer's, who may post for every user. A name has 1 to 128 bytes.
+    pub fn producer(name: &str, now: Millis, ttl: Duration) -> Self {
+        Self::new(name, now, ttl, Some(PRODUCER))
+    }
+
+    /// An operator's. A name has 1 to 128 bytes.
+    pub fn admin(name: &str, now: Millis, ttl: Duration) -> Self {
+        Self::new(name, now, ttl, Some(ADMIN))
+    }
+
+    /// From this instant on the token is refused.
+    pub fn expires_at(&self) -> Millis {
+        self.exp.saturating_mul(1000)
+    }
+
+    fn new(sub: &str, now: Millis, ttl: Duration, scope: Option<&'static str>) -> Self {
+        let end = now.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+        let exp = end.div_euclid(1000) + i64::from(end.rem_euclid(1000) > 0);
+        Self { sub: sub.to_owned(), iat: now.div_euclid(1000), exp, scope }
+    }
+}
+
+/// Why a token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    #[error("the request has no token")]
+    Missing,
+    #[error("the token is no JWT: three parts of base64url, JSON in the first two, no critical extension")]
+    Malformed,
+    #[error("the token is not signed with HS256")]
+    WrongAlgorithm,
+    #[error("the token was signed with another key")]
+    WrongKey,
+    #[error("the token's claim {0}")]
+    Claim(&'static str),
+    #[error("the token has an aud, so it is meant for something else")]
+    WrongAudience,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token's nbf is still to come")]
+    NotYetValid,
+}
+
+impl TokenFault {
+    /// Stable, for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            TokenFault::Missing => "token_missing",
+            TokenFault::Malformed => "token_malformed",
+            TokenFault::WrongAlgorithm => "token_wrong_algorithm",
+            TokenFault::WrongKey => "token_wrong_key",
+            TokenFault::Claim(_) => "token_bad_claim",
+            TokenFault::WrongAudience => "token_wrong_audience",
+            TokenFault::Expired => "token_expired",
+            TokenFault::NotYetValid => "token_not_yet_valid",
+        }
+    }
+}
+
+/// The claims of a token as they were presented: anything may be anything.
+#[derive(Deserialize)]
+pub(super) struct Presented {
+    sub: Option<Value>,
+    exp: Option<Value>,
+    nbf: Option<Value>,
+    iat: Option<Value>,
+    aud: Option<Value>,
+    scope: Option<Value>,
+}
+
+impl Presented {
+    /// Checks everything that a good signature does not say.
+    pub(super) fn check(self, now: Millis) -> Result<Caller, TokenFault> {
+        if self.aud.is_some() {
+            return Err(TokenFault::WrongAudience);
+        }
+        let expires_at = instant(self.exp, "exp must be a whole number of seconds since 1970")?
+            .ok_or(TokenFault::Claim("exp is missing"))?;
+        let not_before = instant(self.nbf, "nbf must be a whole number of seconds since 1970")?;
+        let issued_at = instant(self.iat, "iat must be a whole number of seconds since 1970")?;
+        if now >= expires_at {
+            return Err(TokenFault::Expired);
+        }
+        if not_before.is_some_and(|start| start > now.saturating_add(NOT_BEFORE_LEEWAY_MS)) {
+            return Err(TokenFault::NotYetValid);
+        }
+        let (subject, role) = role(self.sub, self.scope)?;
+        Ok(Caller { subject, role, expires_at, issued_at })
+    }
+}
+
+/// A time claim in milliseconds, if there is one.
+fn instant(claim: Option<Value>, fault: &'static str) -> Result<Option<Millis>, TokenFault> {
+    let Some(claim) = claim else { return Ok(None) };
+    let seconds = claim.as_number().and_then(Number::as_i64).ok_or(TokenFault::Claim(fault))?;
+    Ok(Some(seconds.saturating_mul(1000)))
+}
+
+fn role(sub: Option<Value>, scope: Option<Value>) -> Result<(String, Role), TokenFault> {
+    let Some(Value::String(subject)) = sub else {
+        return Err(TokenFault::Claim("sub must be a string that names the bearer"));
+    };
+    let role = match scope {
+        None => {
+            let user = subject
+                .parse()
+                .map_err(|_| TokenFault::Claim("sub must be a user id of 1 to 128 bytes without control characters"))?;
+            Role::User(user)
+        }
+        Some(Value::String(_)) if subject.is_empty() || subject.len() > USER_ID_BYTES => {
+            return Err(TokenFault::Claim("sub must have 1 to 128 bytes"));
+        }
+        Some(Value::String(scopes)) => Role::Scoped(Scopes::parse(&scopes)),
+        Some(_) => return Err(TokenFault::Claim("scope must be a string of scopes with spaces between")),
+    };
+    Ok((subject, role))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Millis = 1_764_000_000_500;
+
+    fn check(claims: Value) -> Result<Caller, TokenFault> {
+        serde_json::from_value::<Presented>(claims).unwrap().check(NOW)
+    }
+
+    fn code(claims: Value) -> &'static str {
+        check(claims).expect_err("a fault").code()
+    }
+
+    #[test]
+    fn a_token_without_scope_is_a_users() {
+        let caller = check(json!({"sub": "u42", "exp": 1_764_000_001, "iat": 1_764_000_000, "other": [1]})).unwrap();
+        assert_eq!(caller.user().map(UserId::as_str), Some("u42"));
+        assert_eq!((caller.is_producer(), caller.is_admin()), (false, false));
+        assert_eq!((caller.expires_at, caller.issued_at), (1_764_000_001_000, Some(1_764_000_000_000)));
+    }
+
+    #[test]
+    fn a_token_with_a_scope_is_no_users_whatever_the_scope() {
+        for (scope, producer, admin) in [
+            ("notifications:write", true, false),
+            ("admin", false, true),
+            ("openid admin notifications:write", true, true),
+            ("notifications:write,admin", false, false),
+            ("openid", false, false),
+            ("", false, false),
+        ] {
+            let caller = check(json!({"sub": "shop", "exp": 1_764_000_001, "scope": scope})).unwrap();
+            assert_eq!((caller.is_producer(), caller.is_admin()), (producer, admin), "{scope}");
+            assert_eq!(caller.user(), None, "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_token_ends_at_its_instant_and_not_a_moment_later() {
+        let presented = || serde_json::from_value::<Presented>(json!({"sub": "u", "exp": 100})).unwrap();
+        assert!(presented().check(99_999).is_ok());
+        assert_eq!(presented().check(100_000), Err(TokenFault::Expired));
+    }
+
+    #[test]
+    fn a_start_is_believed_within_five_seconds() {
+        let starting = |nbf: i64| check(json!({"sub": "u", "exp": 1_764_000_900, "nbf": nbf}));
+        assert!(starting(1_764_000_005).is_ok());
+        assert_eq!(starting(1_764_000_006), Err(TokenFault::NotYetValid));
+    }
+
+    #[test]
+    fn odd_claims_have_their_codes() {
+        let exp = 1_764_000_900;
+        for (claims, expected) in [
+            (json!({"sub": "u"}), "token_bad_claim"),
+            (json!({"sub": "u", "exp": null}), "token_bad_claim"),
+            (json!({"sub": "u", "exp": "1764000900"}), "token_bad_claim"),
+            (json!({"sub": "u", "exp": 1_764_000_900.0}), "token_bad_claim"),
+            (json!({"sub": "u", "exp": u64::MAX}), "token_bad_claim"),
+            (json!({"sub": "u", "exp": -1}), "token_expired"),
+            (json!({"sub": "u", "exp": exp, "nbf": "soon"}), "token_bad_claim"),
+            (json!({"sub": "u", "exp": exp, "iat": 1.5}), "token_bad_claim"),
+            (json!({"exp": exp}), "token_bad_claim"),
+            (json!({"sub": 7, "exp": exp}), "token_bad_claim"),
+            (json!({"sub": "", "exp": exp}), "token_bad_claim"),
+            (json!({"sub": "a\nb", "exp": exp}), "token_bad_claim"),
+            (json!({"sub": "x".repeat(129), "exp": exp}), "token_bad_claim"),
+            (json!({"sub": "x".repeat(129), "exp": exp, "scope": "admin"}), "token_bad_claim"),
+            (json!({"sub": "", "exp": exp, "scope": "admin"}), "token_bad_claim"),
+            (json!({"sub": "u", "exp": exp, "scope": ["admin"]}), "token_bad_claim"),
+            (json!({"sub": "u", "exp": exp, "aud": "lumen-stream"}), "token_wrong_audience"),
+            (json!({"sub": "u", "exp": exp, "aud": []}), "token_wrong_audience"),
+        ] {
+            assert_eq!(code(claims.clone()), expected, "{claims}");
+        }
+        assert!(check(json!({"sub": "u", "exp": i64::MAX})).is_ok());
+    }
+
+    #[test]
+    fn what_is_signed_lasts_at_least_as_long_as_asked() {
+        let claims = Claims::user(&"u".parse().unwrap(), NOW, Duration::from_millis(600));
+        assert_eq!((claims.iat, claims.exp), (1_764_000_000, 1_764_000_002));
+        let exact = Claims::producer("shop", 1_764_000_000_000, Duration::from_secs(60));
+        assert_eq!(exact.exp, 1_764_000_060);
+    }
+}

@@ -1,0 +1,91 @@
+//! What can be typed: flags, their help, their first check. A file a command.
+
+pub mod duration;
+pub mod global;
+pub mod rate;
+pub mod send;
+pub mod serve;
+pub mod tail;
+pub mod token;
+
+use clap::{Parser, Subcommand};
+
+use global::Global;
+
+const EXAMPLES: &str = "\
+To begin with, in one shell:
+  lumen serve
+and in others, on the same host:
+  lumen tail --user alice
+  lumen send --user alice --type like --sender bob --content 'likes your post'
+
+Exit codes: 0 done, 1 failed (the last line says why), 2 not to be understood, 130 interrupted.";
+
+/// A site's message centre: a notification is on disk before its sender is answered, and reaches every open stream of
+/// its user with the new unread count.
+#[derive(Debug, Parser)]
+#[command(name = "lumen", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Serve(serve::Options),
+    Send(send::Options),
+    Tail(tail::Options),
+    Token(token::Options),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, ErrorKind> {
+        Cli::try_parse_from(line.split(' ')).map_err(|fault| fault.kind())
+    }
+
+    #[test]
+    fn the_definition_holds() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_into_100_columns() {
+        let mut cli = Cli::command();
+        cli.build();
+        let mut helps = vec![cli.render_long_help().to_string()];
+        helps.extend(cli.get_subcommands_mut().map(|command| command.render_long_help().to_string()));
+        for line in helps.iter().flat_map(|help| help.lines()) {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+
+    #[test]
+    fn one_draft_or_a_file_of_them() {
+        let one = parsed("lumen send --user a --type like --content x --sender b --ttl 1h").unwrap();
+        let Command::Send(options) = one.command else { panic!("not send") };
+        let expected = r#"{"user":"a","type":"like","content":"x","sender":{"username":"b"},"ttl_s":3600}"#;
+        assert_eq!(options.one.draft().to_string(), expected);
+        assert!(parsed("lumen send - --rate 5/s --run x --batch 10000").is_ok());
+        assert_eq!(parsed("lumen send - --user a").unwrap_err(), ErrorKind::ArgumentConflict);
+        assert_eq!(parsed("lumen send --user a --type like").unwrap_err(), ErrorKind::MissingRequiredArgument);
+        for faulty in ["--rate 5", "--batch 0", "--batch 10001", "--run "] {
+            assert!(parsed(&format!("lumen send - {faulty}")).is_err(), "{faulty}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_cursor_or_the_start() {
+        assert!(parsed("lumen tail --from start --types like,my.type").is_ok());
+        assert!(parsed("lumen tail --user a --from k3f9q2-128 --exit-after 1 --timeout 30s").is_ok());
+        for faulty in ["--from 128", "--exit-after 0", "--timeout 30", "--types Like", "--url ftp://a", "-q -v"] {
+            assert!(parsed(&format!("lumen tail {faulty}")).is_err(), "{faulty}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Rates as they are typed: `500/s`, `30/m`, `1000/h`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How often something may happen, at most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    per_second: f64,
+}
+
+/// A text that is no rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a rate is a number over 0 and a unit of time: 500/s, 30/m or 1000/h")]
+pub struct RateFault;
+
+impl Rate {
+    /// The time that `count` of them take.
+    pub fn time_for(self, count: usize) -> Duration {
+        Duration::try_from_secs_f64(count as f64 / self.per_second).unwrap_or(Duration::MAX)
+    }
+
+    /// How many fit into `span`, at least one.
+    pub fn count_in(self, span: Duration) -> usize {
+        // The cast saturates.
+        (self.per_second * span.as_secs_f64()).max(1.0) as usize
+    }
+}
+
+impl FromStr for Rate {
+    type Err = RateFault;
+
+    fn from_str(text: &str) -> Result<Self, RateFault> {
+        let (number, unit) = text.trim().split_once('/').ok_or(RateFault)?;
+        let seconds = match unit.trim() {
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(RateFault),
+        };
+        let number = number.trim();
+        // The parser of floats also takes signs, exponents and names.
+        if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            return Err(RateFault);
+        }
+        let per_second = number.parse::<f64>().map_err(|_| RateFault)? / seconds;
+        if per_second.is_finite() && per_second > 0.0 { Ok(Self { per_second }) } else { Err(RateFault) }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", self.per_second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_and_a_unit() {
+        let second = |text: &str| text.parse::<Rate>().map(|rate| rate.time_for(1));
+        assert_eq!(second("500/s"), Ok(Duration::from_millis(2)));
+        assert_eq!(second("30/m"), Ok(Duration::from_secs(2)));
+        assert_eq!(second(" 1800 / h "), Ok(Duration::from_secs(2)));
+        assert_eq!(second("0.5/s"), Ok(Duration::from_secs(2)));
+        for text in ["", "500", "/s", "0/s", "-1/s", "+1/s", "1e3/s", "inf/s", "NaN/s", "1/d", "1/s/s", "1.2.3/s", "."]
+        {
+            assert_eq!(text.parse::<Rate>(), Err(RateFault), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_span_holds_at_least_one() {
+        let rate: Rate = "500/s".parse().unwrap();
+        assert_eq!(rate.count_in(Duration::from_millis(100)), 50);
+        assert_eq!("1/h".parse::<Rate>().unwrap().count_in(Duration::from_millis(100)), 1);
+    }
+}

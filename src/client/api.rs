@@ -1,0 +1,105 @@
+//! The calls that put notifications in. Each is one try; whoever calls decides on another by [`Failure::may_pass`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::answer;
+use super::endpoint::Endpoint;
+use super::failure::Failure;
+use crate::wire::api::{BATCH, NDJSON, NOTIFICATIONS, Published, PublishedAll};
+
+/// How long an answer is waited for: three times what the server gives its writer, and room for the way.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Puts in a draft for one user.
+///
+/// # Errors
+/// Of [`Failure::Silent`] and [`Failure::Cut`] the outcome is unknown: only a draft with a key can be sent again.
+pub async fn publish(server: &Endpoint, draft: &Value) -> Result<Published, Failure> {
+    post(server, NOTIFICATIONS, "application/json", draft.to_string().into()).await
+}
+
+/// Puts in drafts, one a line: all of them or none.
+///
+/// # Errors
+/// As for [`publish`]; a problem names the lines at fault in its `errors`.
+pub async fn publish_batch(server: &Endpoint, lines: Bytes) -> Result<PublishedAll, Failure> {
+    post(server, BATCH, NDJSON, lines).await
+}
+
+async fn post<T: DeserializeOwned>(
+    server: &Endpoint,
+    path: &str,
+    media_type: &'static str,
+    body: Bytes,
+) -> Result<T, Failure> {
+    let url = server.url();
+    let token = server.access().for_producer()?;
+    let request = server.http().post(url.at(path)).timeout(PATIENCE).header(CONTENT_TYPE, media_type);
+    let sent = request.header(AUTHORIZATION, token.bearer()).body(body).send().await;
+    let answer = sent.map_err(|error| Failure::on_the_way(url, &error, PATIENCE))?;
+    if !answer.status().is_success() {
+        return Err(answer::refusal(url, answer, PATIENCE).await);
+    }
+    let body = answer::read(url, answer, PATIENCE).await?;
+    serde_json::from_slice(&body)
+        .map_err(|fault| Failure::NotLumen { url: url.clone(), what: format!("its answer cannot be read ({fault})") })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::client::script::{answer, play, problem};
+
+    const PUBLISHED: &str = r#"{"id":"01932f4e-5b1c-7000-8000-000000000000","user":"a","rev":7,"unread_count":2,"streams":1,"duplicate":false}"#;
+
+    #[tokio::test]
+    async fn a_draft_goes_with_the_token_and_its_answer_is_read() {
+        let (server, requests) = play(vec![answer("201 Created", PUBLISHED)]).await;
+        let published = publish(&server, &json!({"user": "a"})).await.unwrap();
+        assert_eq!((published.rev, published.unread_count, published.streams), (7, 2, 1));
+        let request = requests.await.unwrap().remove(0);
+        assert!(request.starts_with("post /api/v1/notifications http/1.1\r\n"), "{request}");
+        for part in
+            ["authorization: bearer secret\r\n", "content-type: application/json\r\n", "\r\n\r\n{\"user\":\"a\"}"]
+        {
+            assert!(request.contains(part), "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_when_to_come_back() {
+        let (server, _) = play(vec![problem("503 Service Unavailable", "retry-after: 7", "")]).await;
+        let failure = publish_batch(&server, "{}\n".into()).await.unwrap_err();
+        assert_eq!(failure.retry_after(), Some(Duration::from_secs(7)));
+        assert!(failure.may_pass());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_lumen_is_told_from_what_is_down() {
+        for (reply, may_pass) in [
+            (answer("200 OK", "<html>"), false),
+            (answer("404 Not Found", "nothing here"), false),
+            (answer("302 Found\r\nlocation: http://127.0.0.1:1/", ""), false),
+            (answer("502 Bad Gateway\r\ncontent-type: text/html", "<html>"), true),
+            (String::new(), true),
+        ] {
+            let (server, _) = play(vec![reply]).await;
+            let failure = publish(&server, &json!({})).await.unwrap_err();
+            assert_eq!(failure.may_pass(), may_pass, "{failure}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_without_anyone_refuses() {
+        let (server, requests) = play(vec![]).await;
+        requests.await.unwrap();
+        assert_eq!(publish(&server, &json!({})).await, Err(Failure::Refused(server.url().clone())));
+    }
+}

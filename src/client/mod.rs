@@ -1,0 +1,16 @@
+//! The server as a client sees it: what `send`, `tail` and every later command share. Yields values, prints nothing.
+
+pub mod access;
+mod answer;
+pub mod api;
+pub mod backoff;
+pub mod endpoint;
+pub mod failure;
+#[cfg(test)]
+pub mod script;
+pub mod stream;
+mod transport;
+
+pub use access::Access;
+pub use endpoint::{Endpoint, ServerUrl};
+pub use failure::Failure;

@@ -1,0 +1,191 @@
+//! Many notifications from a file or a pipe: one batch in flight, tried until it is in.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use tokio::time::{Instant, sleep};
+
+use super::batch::{Batch, Next, Queue};
+use super::lines::{self, Fault};
+use super::pace::Pace;
+use super::source::{self, Source};
+use super::tally::Tally;
+use crate::cli::global::Global;
+use crate::cli::send::Options;
+use crate::client::backoff::Backoff;
+use crate::client::{Endpoint, Failure, api};
+use crate::cmd::server;
+use crate::cmd::term::{Interrupt, Notes, Out, Progress, count};
+use crate::exit::Exit;
+
+/// Pauses between tries of a batch.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+pub async fn run(file: &Path, options: &Options, global: &Global) -> anyhow::Result<Exit> {
+    let server = server::endpoint(global)?;
+    let Source { reader, run, drawn, lines } = source::open(file, options.run.clone())?;
+    let mut interrupt = Interrupt::listen()?;
+    let mut notes = Notes::new(global.quiet);
+    if drawn {
+        notes.say(&format!("run {run}: to send the same lines again, and none twice, add --run {run}"));
+    }
+    let pace = Pace::new(options.rate);
+    let queue = Queue::new(lines::read(reader, run.clone()), pace.batch(options.batch));
+    let progress = notes.progress("lines", lines);
+    let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut sending = Sending { server, notes, progress, pace, backoff, tally: Tally::default() };
+
+    let begun = Instant::now();
+    let ended = tokio::select! {
+        ended = sending.all(queue) => ended.map(|()| Exit::Ok),
+        () = interrupt.come() => Ok(Exit::Interrupted),
+    };
+    let took = begun.elapsed();
+    let Sending { tally, progress, .. } = sending;
+    drop(progress);
+    let interrupted = matches!(ended, Ok(Exit::Interrupted));
+    let summary = if global.json { tally.json(&run, took, interrupted) } else { tally.line(took) };
+    Out::stdout().line(&summary).await?;
+    match ended? {
+        Exit::Ok if tally.faulty > 0 => Err(anyhow!(
+            "{} faulty lines were not sent; put them right in their places and send all again with --run {run}: what is \
+             there is not sent twice",
+            count(tally.faulty)
+        )),
+        exit => Ok(exit),
+    }
+}
+
+struct Sending {
+    server: Endpoint,
+    notes: Notes,
+    progress: Progress,
+    pace: Pace,
+    backoff: Backoff,
+    tally: Tally,
+}
+
+impl Sending {
+    async fn all(&mut self, mut queue: Queue) -> anyhow::Result<()> {
+        loop {
+            match queue.next().await {
+                Next::Batch(batch) => {
+                    self.pace.wait(batch.lines()).await;
+                    self.deliver(batch).await.context("the lines could not be sent")?;
+                }
+                Next::Fault(Fault::Line { number, why }) => self.report(number, &why),
+                Next::Fault(Fault::Input { why }) => bail!("the input cannot be read on: {why}"),
+                Next::End => return Ok(()),
+            }
+        }
+    }
+
+    /// Sends a batch until it is in, without the lines that the server finds faulty.
+    async fn deliver(&mut self, mut batch: Batch) -> Result<(), Failure> {
+        let mut down: Option<(Instant, String)> = None;
+        while !batch.is_empty() {
+            match api::publish_batch(&self.server, batch.body()).await {
+                Ok(answer) => {
+                    self.tally.add(&answer);
+                    self.progress.add(batch.lines() as u64);
+                    break;
+                }
+                Err(failure) if failure.may_pass() => {
+                    let pause = self.backoff.pause().max(failure.retry_after().unwrap_or_default());
+                    self.note_retry(&failure, pause, &mut down);
+                    sleep(pause).await;
+                }
+                Err(Failure::Problem(refusal)) => {
+                    let faulty = batch.take_faulty(&refusal);
+                    if faulty.is_empty() {
+                        return Err(Failure::Problem(refusal));
+                    }
+                    for (number, why) in faulty {
+                        self.report(number, &why);
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        if let Some((since, _)) = down {
+            self.notes.say(&format!("going on after {:.1} s", since.elapsed().as_secs_f64()));
+        }
+        self.backoff.reset();
+        Ok(())
+    }
+
+    fn report(&mut self, number: u64, why: &str) {
+        self.tally.faulty += 1;
+        self.progress.add(1);
+        self.notes.always(&format!("line {number}: {why}"));
+    }
+
+    /// Tells once what keeps the lines waiting, and again when it is something else.
+    fn note_retry(&self, failure: &Failure, pause: Duration, down: &mut Option<(Instant, String)>) {
+        let why = failure.to_string();
+        if down.as_ref().is_some_and(|(_, told)| *told == why) {
+            return;
+        }
+        self.notes.say(&format!("{why}; trying again in {:.1} s, and on until it works", pause.as_secs_f64()));
+        let since = down.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+        *down = Some((since, why));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::script::{answer, play, problem};
+
+    const FIELDS: &str = r#","errors":[{"line":2,"field":"link","code":"c","detail":"bad"}]"#;
+
+    fn results(lines: &[usize]) -> String {
+        let result = |line: &usize| {
+            format!(
+                r#"{{"line":{line},"id":"01932f4e-5b1c-7000-8000-000000000000","user":"a","rev":1,"unread_count":1,"streams":0,"duplicate":false}}"#
+            )
+        };
+        let results: Vec<String> = lines.iter().map(result).collect();
+        answer("201 Created", &format!(r#"{{"results":[{}]}}"#, results.join(",")))
+    }
+
+    /// Sends three lines to a server that plays `answers`; the tally, the bodies it got, and the end.
+    async fn sent(answers: Vec<String>) -> (Tally, Vec<String>, anyhow::Result<()>) {
+        let (server, requests) = play(answers).await;
+        let lines = lines::read(&b"{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n"[..], "r".into());
+        let mut notes = Notes::new(true);
+        let progress = notes.progress("lines", None);
+        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(1));
+        let mut sending = Sending { server, notes, progress, pace: Pace::new(None), backoff, tally: Tally::default() };
+        let ended = sending.all(Queue::new(lines, 500)).await;
+        let body = |request: String| request.split_once("\r\n\r\n").unwrap().1.to_owned();
+        (sending.tally, requests.await.unwrap().into_iter().map(body).collect(), ended)
+    }
+
+    const ALL: &str = "{\"a\":1,\"key\":\"r:1\"}\n{\"a\":2,\"key\":\"r:2\"}\n{\"a\":3,\"key\":\"r:3\"}\n";
+    const GOOD: &str = "{\"a\":1,\"key\":\"r:1\"}\n{\"a\":3,\"key\":\"r:3\"}\n";
+
+    #[tokio::test]
+    async fn a_batch_is_sent_until_it_is_in_and_without_its_faulty_lines() {
+        let (tally, bodies, ended) = sent(vec![
+            problem("503 Service Unavailable", "", ""),
+            String::new(),
+            problem("422 Unprocessable Content", "", FIELDS),
+            problem("429 Too Many Requests", "", ""),
+            results(&[1, 2]),
+        ])
+        .await;
+        ended.unwrap();
+        assert_eq!(bodies, [ALL, ALL, ALL, GOOD, GOOD]);
+        assert_eq!((tally.sent, tally.duplicates, tally.faulty), (2, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_names_no_line_ends_it() {
+        let (tally, bodies, ended) = sent(vec![problem("403 Forbidden", "", "")]).await;
+        assert_eq!(format!("{:#}", ended.unwrap_err()), "the lines could not be sent: No: why; do it");
+        assert_eq!((bodies.len(), tally.sent, tally.faulty), (1, 0, 0));
+    }
+}

@@ -1,0 +1,52 @@
+//! From what every command takes to the server: its address, and the token to be let in by.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+
+use crate::auth::{KeyError, Keys};
+use crate::cli::global::Global;
+use crate::client::access::Token;
+use crate::client::{Access, Endpoint};
+use crate::clock::Clock;
+use crate::home::{self, Home, HomeError};
+
+/// A token is handed over in this variable: the values of flags can be seen by every user of a host.
+const TOKEN: &str = "LUMEN_TOKEN";
+
+/// The server that was named, by `--token-file`, `LUMEN_TOKEN` or the data directory's key, whichever is first.
+///
+/// # Errors
+/// No token is there to be used.
+pub fn endpoint(global: &Global) -> anyhow::Result<Endpoint> {
+    Ok(Endpoint::new(global.url.clone(), access(global)?)?)
+}
+
+fn access(global: &Global) -> anyhow::Result<Access> {
+    if let Some(path) = &global.token_file {
+        return Ok(Access::File(path.clone()));
+    }
+    match std::env::var_os(TOKEN) {
+        Some(token) if !token.is_empty() => Ok(Access::Given(Token::parse(&token.to_string_lossy(), TOKEN)?)),
+        _ => own_key(global),
+    }
+}
+
+fn own_key(global: &Global) -> anyhow::Result<Access> {
+    let path = home::locate(global.data_dir.clone())?;
+    let missing = || {
+        anyhow!(
+            "no token and no signing key: there is none in {}; run this on the host where `lumen serve` runs, say with \
+             --data-dir where its data are, or hand over a token with --token-file or {TOKEN}",
+            path.display()
+        )
+    };
+    let home = match Home::existing(&path) {
+        Err(HomeError::Missing { .. }) => return Err(missing()),
+        home => home?,
+    };
+    match Keys::load(&home.key()) {
+        Err(KeyError::Missing { .. }) => Err(missing()),
+        keys => Ok(Access::Key { keys: Arc::new(keys.context("no token")?), clock: Clock::System }),
+    }
+}

@@ -1,0 +1,158 @@
+//! `lumen tail`: a stream as lines, for people or for programs.
+
+use std::future::pending;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use super::server;
+use super::term::{Interrupt, Notes, Out, count, shown};
+use crate::cli::Cli;
+use crate::cli::global::Global;
+use crate::cli::tail::Options;
+use crate::client::access::Access;
+use crate::client::stream::{self, Place, Step, Stream, Told};
+use crate::domain::notification::Kind;
+use crate::exit::Exit;
+use crate::wire::event::{Event, ReadyData, Reason, ResyncData};
+
+mod line;
+
+/// # Errors
+/// What ends the stream for good, or keeps stdout from being written.
+pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
+    let server = server::endpoint(global)?;
+    if options.user.is_none() && matches!(server.access(), Access::Key { .. }) {
+        return Err(nobody().into());
+    }
+    let mut interrupt = Interrupt::listen()?;
+    let from = options.from.unwrap_or(Place::Head);
+    let mut stream = Stream::open(server, options.user.clone(), stream::Options { from, snapshot: 0 });
+    let mut tail = Tail::new(options, global);
+    let ended = tokio::select! {
+        ended = tail.follow(&mut stream) => ended?,
+        () = interrupt.come() => Exit::Interrupted,
+        () = after(options.timeout) => tail.at_timeout(),
+    };
+    if let (Exit::Interrupted, Some(cursor)) = (ended, stream.cursor()) {
+        tail.notes.say(&format!("to go on from here: --from {cursor}"));
+    }
+    Ok(ended)
+}
+
+/// Whose stream is known from the token, or has to be typed, which clap cannot know.
+fn nobody() -> clap::Error {
+    let mut cli = Cli::command();
+    cli.build();
+    let message = "say whose stream it is with --user ID, or hand over a user's token with --token-file or LUMEN_TOKEN";
+    match cli.find_subcommand_mut("tail") {
+        Some(tail) => tail.error(ErrorKind::MissingRequiredArgument, message),
+        None => cli.error(ErrorKind::MissingRequiredArgument, message),
+    }
+}
+
+async fn after(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => pending().await,
+    }
+}
+
+struct Tail<'a> {
+    options: &'a Options,
+    json: bool,
+    out: Out,
+    notes: Notes,
+    /// Notifications that were printed.
+    printed: u64,
+    /// What was last said of a link that is down: each reason is said once.
+    down: Option<String>,
+    /// Whether a stream has ever been open.
+    met: bool,
+}
+
+impl<'a> Tail<'a> {
+    fn new(options: &'a Options, global: &Global) -> Self {
+        let (out, notes) = (Out::stdout(), Notes::new(global.quiet));
+        Self { options, json: global.json, out, notes, printed: 0, down: None, met: false }
+    }
+
+    async fn follow(&mut self, stream: &mut Stream) -> anyhow::Result<Exit> {
+        loop {
+            match stream.next().await? {
+                Step::Event(told) => self.tell(&told).await?,
+                Step::Reconnecting { why, pause } => self.note_loss(&why.to_string(), pause),
+            }
+            if self.options.exit_after.is_some_and(|wanted| self.printed >= wanted.get()) {
+                return Ok(Exit::Ok);
+            }
+        }
+    }
+
+    fn at_timeout(&self) -> Exit {
+        let Some(wanted) = self.options.exit_after else { return Exit::Ok };
+        self.notes.say(&format!("{} of {} notifications came in time", count(self.printed), count(wanted.get())));
+        Exit::Failed
+    }
+
+    async fn tell(&mut self, told: &Told) -> anyhow::Result<()> {
+        match &told.event {
+            Event::Ready(ready) => self.note_ready(ready)?,
+            Event::Resync(resync) => self.notes.say(&hole(resync)),
+            Event::Message(message) if !wanted(&self.options.types, &message.kind) => return Ok(()),
+            _ => {}
+        }
+        let line = if self.json { Some(line::json(told)) } else { line::human(&told.event, &self.out) };
+        if let Some(line) = line {
+            self.out.line(&line).await?;
+        }
+        if matches!(told.event, Event::Message(_)) {
+            self.printed += 1;
+        }
+        Ok(())
+    }
+
+    fn note_ready(&mut self, ready: &ReadyData) -> anyhow::Result<()> {
+        if let Some(user) = self.options.user.as_ref().filter(|user| user.as_str() != ready.user) {
+            bail!("the token is {}'s and not {user}'s; leave --user out, or hand over {user}'s token", ready.user);
+        }
+        let begun = if self.met { "back" } else { "open" };
+        let missed = match (ready.resumed, ready.missed) {
+            (true, Some(0)) => ", nothing was missed".to_owned(),
+            (true, Some(missed)) if missed > 1000 => ", more than 1,000 changes were missed".to_owned(),
+            (true, Some(1)) => ", one missed change follows".to_owned(),
+            (true, Some(missed)) => format!(", {} missed changes follow", count(missed)),
+            _ => String::new(),
+        };
+        let user = shown(&ready.user);
+        self.notes.say(&format!("{begun}: the stream of {user}, {} unread{missed}", count(ready.counts.unread)));
+        self.met = true;
+        self.down = None;
+        Ok(())
+    }
+
+    fn note_loss(&mut self, why: &str, pause: Duration) {
+        if self.down.as_deref() != Some(why) {
+            self.notes.say(&format!("{why}; trying again in {:.1} s", pause.as_secs_f64()));
+            self.down = Some(why.to_owned());
+        }
+    }
+}
+
+fn wanted(types: &[Kind], kind: &str) -> bool {
+    types.is_empty() || types.iter().any(|wanted| wanted.as_str() == kind)
+}
+
+/// What a hole is, and what is known in spite of it.
+fn hole(resync: &ResyncData) -> String {
+    let why = match resync.reason {
+        Reason::Epoch => "the cursor is of another history of this inbox",
+        Reason::Ahead => "the server has gone back to an older state",
+        Reason::Unknown => "the server could not read the cursor",
+        Reason::TooMany => "more was missed than is told again",
+    };
+    let unread = count(resync.counts.unread);
+    format!("a hole ({}): {why}; {unread} unread are in the inbox, and what comes now is told", resync.reason.as_str())
+}

@@ -1,0 +1,13 @@
+//! The terminal: lines out, notes and progress beside them, text made safe to show, interrupts.
+
+mod interrupt;
+mod notes;
+mod out;
+mod progress;
+mod text;
+
+pub use interrupt::Interrupt;
+pub use notes::{Notes, fault};
+pub use out::{ClosedPipe, Out};
+pub use progress::Progress;
+pub use text::{count, local_time, shown};

@@ -1,0 +1,123 @@
+//! Who calls: the token of a request, and what it must be for.
+
+use axum::extract::FromRequestParts;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+
+use super::query::Query;
+use crate::auth::{Caller, TokenFault};
+use crate::domain::ids::{Millis, UserId};
+use crate::http::App;
+use crate::wire::problem::Problem;
+
+/// A user, on whose own inbox a call acts.
+pub struct User(pub UserId);
+
+/// A user who opens a stream, which ends with the token.
+#[derive(Debug)]
+pub struct StreamUser {
+    pub user: UserId,
+    pub expires_at: Millis,
+}
+
+/// One who may post for every user.
+pub struct Producer;
+
+impl FromRequestParts<App> for User {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = verify(bearer(&parts.headers)?, app)?;
+        user_of(&caller).map(User)
+    }
+}
+
+impl FromRequestParts<App> for StreamUser {
+    type Rejection = Problem;
+
+    /// Takes the token from the query too: a native EventSource can send no header.
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let query = Query::of(&parts.uri);
+        let token = match bearer(&parts.headers)? {
+            Some(token) => Some(token),
+            None => query.get("token")?,
+        };
+        let caller = verify(token, app)?;
+        Ok(StreamUser { user: user_of(&caller)?, expires_at: caller.expires_at })
+    }
+}
+
+impl FromRequestParts<App> for Producer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = verify(bearer(&parts.headers)?, app)?;
+        if caller.is_producer() { Ok(Producer) } else { Err(not_a_producer()) }
+    }
+}
+
+fn verify(token: Option<&str>, app: &App) -> Result<Caller, Problem> {
+    Ok(app.keys.verify(token.ok_or(TokenFault::Missing)?, app.clock.now())?)
+}
+
+/// The token of the header Authorization, if it has one. Another scheme is someone else's, a proxy's say.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, TokenFault> {
+    let mut values = headers.get_all::<HeaderName>(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(TokenFault::Malformed);
+    }
+    let text = value.to_str().map_err(|_| TokenFault::Malformed)?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    let token = token.trim();
+    let found = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
+    Ok(found.then_some(token))
+}
+
+fn user_of(caller: &Caller) -> Result<UserId, Problem> {
+    caller.user().cloned().ok_or_else(|| {
+        Problem::new(
+            403,
+            "not_a_user",
+            "Not a user's token",
+            "this call acts on the inbox of the token's sub, and a token with a scope is no user's",
+            "send a token of that user, without scope",
+        )
+    })
+}
+
+fn not_a_producer() -> Problem {
+    Problem::new(
+        403,
+        "not_a_producer",
+        "Not a producer's token",
+        "this call needs the scope notifications:write",
+        "send a producer's token; `lumen token --producer` signs one",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn of(values: &[&[u8]]) -> Result<Option<String>, TokenFault> {
+        let values = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap()));
+        let headers: HeaderMap = values.collect();
+        bearer(&headers).map(|token| token.map(str::to_owned))
+    }
+
+    #[test]
+    fn a_bearers_token_is_found() {
+        assert_eq!(of(&[b"Bearer a.b.c"]), Ok(Some("a.b.c".into())));
+        assert_eq!(of(&[b"bEARER   a.b.c "]), Ok(Some("a.b.c".into())));
+        assert_eq!(of(&[]), Ok(None));
+        for none in ["Bearer", "Bearer ", "Basic YTpi", "a.b.c"] {
+            assert_eq!(of(&[none.as_bytes()]), Ok(None), "{none}");
+        }
+        assert_eq!(of(&[b"Bearer a", b"Bearer a"]), Err(TokenFault::Malformed));
+        assert_eq!(of(&[b"Bearer \xff"]), Err(TokenFault::Malformed));
+    }
+}

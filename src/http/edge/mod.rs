@@ -1,0 +1,7 @@
+//! What every request and every answer has in common: the caller, the headers, the query, the refusals.
+
+pub mod answer;
+pub mod caller;
+pub mod headers;
+pub mod problem;
+pub mod query;

@@ -1,0 +1,21 @@
+//! Hands commits to the mailboxes, in commit order. No request can stop it, and it waits for no reader.
+
+use std::sync::Arc;
+
+use super::Inner;
+use crate::domain::change::Change;
+use crate::store::Commits;
+use crate::wire::event;
+
+pub(super) async fn run(mut commits: Commits, hub: Arc<Inner>) {
+    while let Some(commit) = commits.next().await {
+        commit.tell(|change| announce(&hub, change));
+    }
+}
+
+/// Offers a change to its user's mailboxes, framed once, and says how many streams there are.
+fn announce(hub: &Inner, change: &Change) -> usize {
+    let Some(mailboxes) = hub.registry.of(&change.user) else { return 0 };
+    let frame = event::live(change);
+    mailboxes.iter().filter(|mailbox| mailbox.offer(change.cursor(), &frame)).count()
+}

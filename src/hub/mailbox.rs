@@ -1,0 +1,260 @@
+//! A stream's bounded queue. It holds no memory while it is empty, and nobody ever waits to put something in.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use crate::domain::cursor::Cursor;
+use crate::domain::ids::{Millis, Rev, UserId};
+use crate::domain::limits::{MAILBOX_BYTES, MAILBOX_CHANGES};
+use crate::wire::event::CloseReason;
+
+/// What a mailbox has for its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mail {
+    /// A change, framed.
+    News(Cursor, Bytes),
+    /// It overflowed, or news may have been lost: the store has the rest.
+    Lagged,
+    /// Nothing was sent for a heartbeat.
+    Ping,
+    Close(CloseReason),
+}
+
+pub(super) struct Mailbox {
+    user: UserId,
+    expires_at: Millis,
+    state: Mutex<State>,
+    /// The last rev that the stream has told, for the head check.
+    told: AtomicU64,
+    /// The tick at which the stream last sent something.
+    sent_at: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    news: VecDeque<(Cursor, Bytes)>,
+    bytes: usize,
+    lagged: bool,
+    ping: bool,
+    close: Option<CloseReason>,
+    /// The highest rev that the stream heard of: a read that ends below it is older than the news.
+    heard: Rev,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    pub fn new(user: UserId, expires_at: Millis, tick: u64) -> Self {
+        let (told, sent_at) = (AtomicU64::new(0), AtomicU64::new(tick));
+        Self { user, expires_at, state: Mutex::default(), told, sent_at }
+    }
+
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    pub fn expires_at(&self) -> Millis {
+        self.expires_at
+    }
+
+    /// Takes news, or notes that it could not: then the stream reads on from the store. Says whether the stream lives.
+    pub fn offer(&self, cursor: Cursor, frame: &Bytes) -> bool {
+        let mut state = self.state();
+        if state.close.is_some() {
+            return false;
+        }
+        state.heard = state.heard.max(cursor.rev);
+        if !state.lagged {
+            if state.news.len() >= MAILBOX_CHANGES || state.bytes + frame.len() > MAILBOX_BYTES {
+                state.lag();
+            } else {
+                state.bytes += frame.len();
+                state.news.push_back((cursor, frame.clone()));
+            }
+        }
+        wake(state);
+        true
+    }
+
+    /// Sends the stream to the store, since the inbox's head is `head` and the stream does not know it.
+    pub fn nudge(&self, head: Rev) {
+        let mut state = self.state();
+        state.heard = state.heard.max(head);
+        state.lag();
+        wake(state);
+    }
+
+    /// Has the stream ping, unless something else is sent first.
+    pub fn ring(&self) {
+        let mut state = self.state();
+        state.ping = true;
+        wake(state);
+    }
+
+    /// Ends the stream. The first reason counts.
+    pub fn close(&self, reason: CloseReason) {
+        let mut state = self.state();
+        state.close.get_or_insert(reason);
+        wake(state);
+    }
+
+    /// Takes what comes next. A close goes before all else; what waits then is told to whoever comes back.
+    pub fn poll(&self, context: &mut Context<'_>) -> Poll<Mail> {
+        let mut state = self.state();
+        if let Some(reason) = state.close {
+            return Poll::Ready(Mail::Close(reason));
+        }
+        if std::mem::take(&mut state.lagged) {
+            return Poll::Ready(Mail::Lagged);
+        }
+        if let Some((cursor, frame)) = state.news.pop_front() {
+            state.bytes -= frame.len();
+            if state.news.is_empty() {
+                state.news = VecDeque::new();
+            }
+            return Poll::Ready(Mail::News(cursor, frame));
+        }
+        if std::mem::take(&mut state.ping) {
+            return Poll::Ready(Mail::Ping);
+        }
+        state.wait(context);
+        Poll::Pending
+    }
+
+    /// Waits for a close alone, as a stream does that is reading.
+    pub fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut state = self.state();
+        match state.close {
+            Some(reason) => Poll::Ready(reason),
+            None => {
+                state.wait(context);
+                Poll::Pending
+            }
+        }
+    }
+
+    pub fn heard(&self) -> Rev {
+        self.state().heard
+    }
+
+    /// Notes that the stream sent something, and how far it is.
+    pub fn sent(&self, told: Rev, tick: u64) {
+        self.told.store(told, Ordering::Relaxed);
+        self.sent_at.store(tick, Ordering::Relaxed);
+        self.state().ping = false;
+    }
+
+    pub fn told(&self) -> Rev {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    pub fn sent_at(&self) -> u64 {
+        self.sent_at.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn lag(&mut self) {
+        self.news = VecDeque::new();
+        self.bytes = 0;
+        self.lagged = true;
+    }
+
+    fn wait(&mut self, context: &mut Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+    }
+}
+
+/// Wakes the stream once the lock is let go, since it may run at once on another thread.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::cursor::Epoch;
+
+    fn mailbox() -> Mailbox {
+        Mailbox::new("ada".parse().unwrap(), 0, 0)
+    }
+
+    fn offer(mailbox: &Mailbox, rev: Rev, bytes: usize) -> bool {
+        mailbox.offer(Cursor { epoch: Epoch::NONE, rev }, &Bytes::from(vec![b'x'; bytes]))
+    }
+
+    fn next(mailbox: &Mailbox) -> Option<Mail> {
+        match mailbox.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(mail) => Some(mail),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn it_holds_its_number_and_one_more_sends_the_stream_to_the_store() {
+        let mailbox = mailbox();
+        for rev in 1..=MAILBOX_CHANGES as u64 {
+            assert!(offer(&mailbox, rev, 1));
+        }
+        assert!(matches!(next(&mailbox), Some(Mail::News(cursor, _)) if cursor.rev == 1));
+        offer(&mailbox, 65, 1);
+        offer(&mailbox, 66, 1);
+        assert_eq!(next(&mailbox), Some(Mail::Lagged));
+        assert_eq!(next(&mailbox), None);
+        assert_eq!(mailbox.heard(), 66);
+    }
+
+    #[test]
+    fn it_holds_its_bytes() {
+        let mailbox = mailbox();
+        offer(&mailbox, 1, MAILBOX_BYTES - 1);
+        offer(&mailbox, 2, 1);
+        assert!(matches!(next(&mailbox), Some(Mail::News(..))));
+        assert!(matches!(next(&mailbox), Some(Mail::News(..))));
+        offer(&mailbox, 3, MAILBOX_BYTES + 1);
+        assert_eq!(next(&mailbox), Some(Mail::Lagged));
+    }
+
+    #[test]
+    fn empty_it_holds_no_memory() {
+        let mailbox = mailbox();
+        offer(&mailbox, 1, 1);
+        assert!(mailbox.state().news.capacity() > 0);
+        next(&mailbox);
+        assert_eq!(mailbox.state().news.capacity(), 0);
+    }
+
+    #[test]
+    fn a_close_goes_first_and_takes_nothing_after_it() {
+        let mailbox = mailbox();
+        offer(&mailbox, 1, 1);
+        mailbox.close(CloseReason::Draining);
+        mailbox.close(CloseReason::TokenExpired);
+        assert!(!offer(&mailbox, 2, 1));
+        assert_eq!(next(&mailbox), Some(Mail::Close(CloseReason::Draining)));
+    }
+
+    #[test]
+    fn a_ping_is_forgotten_when_something_is_sent() {
+        let mailbox = mailbox();
+        mailbox.ring();
+        mailbox.sent(0, 1);
+        assert_eq!(next(&mailbox), None);
+        mailbox.ring();
+        assert_eq!(next(&mailbox), Some(Mail::Ping));
+    }
+}

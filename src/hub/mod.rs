@@ -1,0 +1,112 @@
+//! Who is open, and what each is told next.
+//!
+//! The hub knows users, mailboxes and cursors; no SQL and no HTTP. The announcer offers each committed change to the
+//! mailboxes of its user, and never waits; each [`Subscription`] joins what its mailbox holds with what the store
+//! replays. What the hub carries is only news: a stream that missed some reads on from the store.
+
+mod announcer;
+mod mailbox;
+mod registry;
+mod subscription;
+mod ticker;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+pub use self::subscription::Subscription;
+
+use self::mailbox::Mailbox;
+use self::registry::Registry;
+use crate::clock::Clock;
+use crate::domain::cursor::Presented;
+use crate::domain::ids::{Millis, UserId};
+use crate::store::{Commits, Store};
+use crate::wire::event::CloseReason;
+
+/// Catch-up reads at a time. One less than the store has readers by default, so that a storm of returning streams
+/// leaves one for lists.
+const CATCH_UP: usize = 3;
+
+/// What a stream asks for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub user: UserId,
+    pub cursor: Presented,
+    /// How many of the newest items it wants with its first event; 0 for none.
+    pub snapshot: usize,
+    /// When its token ends.
+    pub expires_at: Millis,
+}
+
+/// Why a stream was not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the server is draining")]
+    Draining,
+}
+
+/// The open streams of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    store: Store,
+    heartbeat: Duration,
+    /// Covers a query, never a write to a socket.
+    catch_up: Semaphore,
+    draining: AtomicBool,
+    /// Whole seconds of running, as the ticker last counted them.
+    ticks: AtomicU64,
+}
+
+impl Hub {
+    /// Starts the announcer and the ticker, which end when the store has ended and the last hub is gone.
+    pub fn start(store: Store, commits: Commits, clock: Clock, heartbeat: Duration) -> Hub {
+        let inner = Arc::new(Inner {
+            registry: Registry::default(),
+            store,
+            heartbeat,
+            catch_up: Semaphore::new(CATCH_UP),
+            draining: AtomicBool::new(false),
+            ticks: AtomicU64::new(0),
+        });
+        tokio::spawn(announcer::run(commits, inner.clone()));
+        tokio::spawn(ticker::run(Arc::downgrade(&inner), clock));
+        Hub(inner)
+    }
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// [`Refused::Draining`] once [`Hub::drain`] was called.
+    pub fn subscribe(&self, request: Request) -> Result<Subscription, Refused> {
+        let Request { user, cursor, snapshot, expires_at } = request;
+        let mailbox = Arc::new(Mailbox::new(user, expires_at, self.0.ticks.load(Ordering::Relaxed)));
+        // Registered before the store is read: a change between the two would be lost. And before `draining` is looked
+        // at: a stream that comes with the drain is either refused here or found there.
+        self.0.registry.add(&mailbox);
+        if self.0.draining.load(Ordering::SeqCst) {
+            self.0.registry.remove(&mailbox);
+            return Err(Refused::Draining);
+        }
+        Ok(Subscription::open(self.0.clone(), mailbox, cursor, snapshot))
+    }
+
+    /// Ends every stream, and refuses those that come later.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::SeqCst);
+        self.0.registry.for_each(|mailbox| mailbox.close(CloseReason::Draining));
+    }
+
+    /// How many streams are open.
+    pub fn streams(&self) -> usize {
+        self.0.registry.len()
+    }
+}

@@ -1,0 +1,117 @@
+//! What only the room itself can bring about: news that got lost on the way to a mailbox.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::{Hub, Request, Subscription};
+use crate::clock::Clock;
+use crate::domain::cursor::Presented;
+use crate::domain::ids::{Millis, Rev};
+use crate::domain::limits::HEARTBEAT;
+use crate::domain::notification::check;
+use crate::store::{Config, Store};
+use crate::wire::sse::{Block, Splitter};
+
+struct Desk {
+    hub: Hub,
+    store: Store,
+    _dir: tempfile::TempDir,
+    /// While it lives, paused time moves only by `advance`, whatever other threads are at.
+    _still: mpsc::SyncSender<()>,
+}
+
+async fn desk() -> Desk {
+    let (still, let_go) = mpsc::sync_channel::<()>(0);
+    tokio::task::spawn_blocking(move || let_go.recv());
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::tokio(1_795_478_400_000);
+    let config = Config { path: dir.path().join("lumen.db"), readers: 2 };
+    let (store, commits) = Store::open(config, clock.clone()).await.unwrap();
+    let hub = Hub::start(store.clone(), commits, clock, HEARTBEAT);
+    Desk { hub, store, _dir: dir, _still: still }
+}
+
+impl Desk {
+    fn open(&self) -> Subscription {
+        let request =
+            Request { user: "ada".parse().unwrap(), cursor: Presented::Nothing, snapshot: 0, expires_at: Millis::MAX };
+        self.hub.subscribe(request).unwrap()
+    }
+
+    async fn post(&self) {
+        let draft = check(serde_json::json!({"user": "ada", "type": "like", "content": "x"})).unwrap();
+        self.store.append(vec![draft]).await.unwrap();
+    }
+
+    /// Posts while the stream's mailbox cannot be found: the news is lost, and the row is there.
+    async fn post_unheard(&self, stream: &Subscription) {
+        self.hub.0.registry.remove(&stream.mailbox);
+        self.post().await;
+        self.hub.0.registry.add(&stream.mailbox);
+    }
+}
+
+/// The next block that has an id or data.
+async fn next(stream: &mut Subscription) -> Block {
+    let mut blocks = Vec::new();
+    let mut splitter = Splitter::default();
+    while blocks.is_empty() {
+        splitter.push(&stream.next().await.expect("the stream goes on"), &mut blocks).unwrap();
+    }
+    blocks.remove(0)
+}
+
+fn rev(block: &Block) -> Rev {
+    block.id.as_deref().unwrap().split_once('-').unwrap().1.parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_after_lost_news_sends_the_stream_to_the_store() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    assert_eq!(next(&mut stream).await.event, "ready");
+    desk.post().await;
+    assert_eq!(rev(&next(&mut stream).await), 1);
+    desk.post_unheard(&stream).await;
+    desk.post().await;
+    let told = [next(&mut stream).await, next(&mut stream).await];
+    assert_eq!(told.each_ref().map(rev), [2, 3]);
+    assert!(told[0].data.as_deref().unwrap().contains("\"replayed\":true"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_news_that_nothing_follows_is_found_by_the_head_check() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    desk.post_unheard(&stream).await;
+    let reading = tokio::spawn(async move {
+        loop {
+            let block = next(&mut stream).await;
+            if block.event != "ping" {
+                return rev(&block);
+            }
+        }
+    });
+    for _ in 0..33 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(reading.await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn doubled_news_is_told_once() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    // The mailbox is there twice, so each change is offered to it twice.
+    desk.hub.0.registry.add(&stream.mailbox);
+    desk.post().await;
+    desk.post().await;
+    assert_eq!([rev(&next(&mut stream).await), rev(&next(&mut stream).await)], [1, 2]);
+    desk.hub.0.registry.remove(&stream.mailbox);
+    assert_eq!(desk.hub.streams(), 0, "both are counted and both removed");
+}

@@ -1,0 +1,158 @@
+//! Inboxes on disk: the truth. What was acknowledged is fsynced, what is read is one view.
+//!
+//! One writer takes every change from one bounded queue, in groups with one commit each; a few readers serve pages.
+//! Each committed change goes out by [`Commits`], in commit order, and its caller is answered from there. The rooms
+//! above know no SQL, and this one knows no stream and no request.
+
+mod commit;
+mod error;
+mod job;
+mod queue;
+mod sqlite;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{oneshot, watch};
+
+pub use self::commit::{Appended, Commit, Commits, Marked};
+pub use self::error::{Conflict, Error, Fatal, OpenError};
+pub use self::job::{Mark, Selection};
+pub use self::view::{List, ListQuery, Opening, Page, Standing, View};
+
+use self::job::Job;
+use self::queue::Queue;
+use self::sqlite::cache::Cache;
+use self::sqlite::reader::Readers;
+use crate::clock::Clock;
+use crate::domain::change::{Counts, Item};
+use crate::domain::cursor::Presented;
+use crate::domain::ids::{NotificationId, Rev, UserId};
+use crate::domain::limits::WRITE_TIMEOUT;
+use crate::domain::notification::Addressed;
+
+/// Where the inboxes are, and how many connections read them.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub path: PathBuf,
+    pub readers: usize,
+}
+
+/// The inboxes. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    queue: Queue,
+    readers: Readers,
+    cache: Arc<Cache>,
+    writable: Arc<AtomicBool>,
+    failed: watch::Receiver<Option<Fatal>>,
+}
+
+impl Store {
+    /// Opens the database, making it where there is none, and starts its writer.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, is foreign, newer, or damaged, each with its cure.
+    pub async fn open(config: Config, clock: Clock) -> Result<(Store, Commits), OpenError> {
+        let opened = sqlite::open::open(&config.path, config.readers).await?;
+        let (queue, jobs) = Queue::new();
+        let (commits_in, commits) = commit::channel();
+        let (failed_in, failed) = watch::channel(None);
+        let cache = Arc::new(Cache::default());
+        let writable = Arc::new(AtomicBool::new(true));
+        let writer = sqlite::writer::Writer {
+            jobs,
+            commits: commits_in,
+            cache: cache.clone(),
+            clock,
+            generation: opened.generation,
+            secret: opened.secret.clone(),
+            writable: writable.clone(),
+            failed: failed_in,
+        };
+        writer.start(opened.writer);
+        let readers = Readers::new(opened.readers, opened.secret);
+        Ok((Store(Arc::new(Inner { queue, readers, cache, writable, failed })), commits))
+    }
+
+    /// Stores each draft for each of its users, all or none. Results: drafts in order, in each its users in order.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] names every user whose key holds another body; the others are the store's own.
+    pub async fn append(&self, drafts: Vec<Addressed>) -> Result<Vec<Appended>, Error> {
+        self.submit(|reply| Job::append(drafts, reply)).await
+    }
+
+    /// Marks, or removes, rows of one inbox: at most one change, one rev.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for one id that is not in the inbox; the others are the store's own.
+    pub async fn mark(&self, user: UserId, mark: Mark, origin: Option<Arc<str>>) -> Result<Marked, Error> {
+        self.submit(|reply| Job::mark(user, mark, origin, reply)).await
+    }
+
+    async fn submit<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Job) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.0.queue.admit(job(reply))?;
+        match tokio::time::timeout(WRITE_TIMEOUT, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Error::Down),
+            Err(_) => Err(Error::OutcomeUnknown),
+        }
+    }
+
+    /// What a stream that opens at `presented` is told first, in one view: where it stands, what it missed up to a page,
+    /// and the newest `snapshot` items where they are wanted (a cursor that is replayed wants none).
+    pub async fn open_at(&self, user: &UserId, presented: Presented, snapshot: usize) -> Result<Opening, Error> {
+        self.0.readers.open_at(user.clone(), presented, snapshot).await
+    }
+
+    /// The next entries after `rev`, with the view that they were read in.
+    pub async fn page_after(&self, user: &UserId, rev: Rev) -> Result<Page, Error> {
+        self.0.readers.page_after(user.clone(), rev).await
+    }
+
+    pub async fn list(&self, user: &UserId, query: ListQuery) -> Result<List, Error> {
+        self.0.readers.list(user.clone(), query).await
+    }
+
+    pub async fn get(&self, user: &UserId, id: NotificationId) -> Result<Option<Item>, Error> {
+        self.0.readers.get(user.clone(), id).await
+    }
+
+    pub async fn counts(&self, user: &UserId) -> Result<Counts, Error> {
+        Ok(self.0.readers.view(user.clone()).await?.counts)
+    }
+
+    /// The inbox's head as the writer has it in memory, if it does: what was committed last.
+    pub fn head_in_memory(&self, user: &UserId) -> Option<Rev> {
+        self.0.cache.head(user)
+    }
+
+    /// Whether the last write went through.
+    pub fn is_writable(&self) -> bool {
+        self.0.writable.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the disk failed in a way after which nothing may be acknowledged.
+    pub async fn failed(&self) -> Fatal {
+        let mut failed = self.0.failed.clone();
+        match failed.wait_for(Option::is_some).await.map(|fatal| fatal.clone()) {
+            Ok(Some(fatal)) => fatal,
+            // The writer ended in good order: there is no failure to wait for.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Finishes what is queued, folds the log of the database into its file, and refuses what comes later.
+    pub async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.0.queue.finish(reply).is_ok() {
+            let _ = done.await;
+        }
+    }
+}

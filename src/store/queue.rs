@@ -1,0 +1,113 @@
+//! The bounded queue before the writer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::Error;
+use super::job::Job;
+use crate::domain::limits::{QUEUE_BYTES, QUEUE_ROWS};
+
+/// The way in: a job is let in while fewer rows and bytes wait than the bounds, whatever its own size, so that the
+/// largest job is never refused by an idle writer.
+pub(super) struct Queue {
+    sender: mpsc::UnboundedSender<Job>,
+    waiting: Arc<Waiting>,
+}
+
+/// The writer's end.
+pub(super) struct Jobs {
+    receiver: mpsc::UnboundedReceiver<Job>,
+    waiting: Arc<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Queue {
+    pub fn new() -> (Queue, Jobs) {
+        #[allow(clippy::disallowed_methods, reason = "the bound is in rows and bytes, and is kept by `admit`")]
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let waiting = Arc::<Waiting>::default();
+        (Queue { sender, waiting: waiting.clone() }, Jobs { receiver, waiting })
+    }
+
+    /// # Errors
+    /// [`Error::QueueFull`] at the bounds, [`Error::Down`] when the writer has ended.
+    pub fn admit(&self, job: Job) -> Result<(), Error> {
+        let Waiting { rows, bytes } = &*self.waiting;
+        if rows.load(Ordering::Relaxed) >= QUEUE_ROWS || bytes.load(Ordering::Relaxed) >= QUEUE_BYTES {
+            return Err(Error::QueueFull);
+        }
+        rows.fetch_add(job.rows(), Ordering::Relaxed);
+        bytes.fetch_add(job.bytes(), Ordering::Relaxed);
+        self.sender.send(job).map_err(|_| Error::Down)
+    }
+
+    /// Queues the last job.
+    pub fn finish(&self, reply: oneshot::Sender<()>) -> Result<(), Error> {
+        self.sender.send(Job::Finish { reply }).map_err(|_| Error::Down)
+    }
+}
+
+impl Jobs {
+    /// Waits for the next job; `None` when no caller is left. Only for the writer's own thread.
+    pub fn blocking_next(&mut self) -> Option<Job> {
+        let job = self.receiver.blocking_recv()?;
+        Some(self.taken(job))
+    }
+
+    /// The next job if one waits.
+    pub fn next_waiting(&mut self) -> Option<Job> {
+        let job = self.receiver.try_recv().ok()?;
+        Some(self.taken(job))
+    }
+
+    /// Refuses all that wait and all that come.
+    pub fn refuse_all(&mut self, error: &Error) {
+        self.receiver.close();
+        while let Some(job) = self.next_waiting() {
+            job.refuse(error.clone());
+        }
+    }
+
+    fn taken(&self, job: Job) -> Job {
+        self.waiting.rows.fetch_sub(job.rows(), Ordering::Relaxed);
+        self.waiting.bytes.fetch_sub(job.bytes(), Ordering::Relaxed);
+        job
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::notification::check;
+
+    fn job(users: usize) -> Job {
+        let users: Vec<String> = (0..users).map(|n| format!("u{n}")).collect();
+        let draft = check(serde_json::json!({"users": users, "type": "like", "content": "x"})).unwrap();
+        Job::append(vec![draft], oneshot::channel().0)
+    }
+
+    #[test]
+    fn jobs_are_let_in_below_the_bound_whatever_their_size() {
+        let (queue, mut jobs) = Queue::new();
+        queue.admit(job(QUEUE_ROWS - 9_999)).unwrap();
+        queue.admit(job(10_000)).unwrap();
+        assert_eq!(queue.admit(job(1)), Err(Error::QueueFull));
+        jobs.next_waiting().unwrap();
+        queue.admit(job(1)).unwrap();
+    }
+
+    #[test]
+    fn a_writer_that_ended_is_down() {
+        let (queue, mut jobs) = Queue::new();
+        queue.admit(job(1)).unwrap();
+        jobs.refuse_all(&Error::Down);
+        assert_eq!(queue.admit(job(1)), Err(Error::Down));
+    }
+}

@@ -1,0 +1,45 @@
+//! What an error of SQLite means for whoever asked.
+
+use rusqlite::ErrorCode;
+
+use crate::store::error::Error;
+
+/// Why a group of jobs did not commit.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Nothing was written, and writing will work again once there is room.
+    Full,
+    /// Another process holds the lock for longer than we wait.
+    Locked,
+    /// The disk or the file failed: its cache may lie from now on.
+    Disk(String),
+    /// One of the jobs is to blame, and the others can go on without it.
+    Job(String),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        let Some(code) = error.sqlite_error_code() else { return Fault::Job(error.to_string()) };
+        match code {
+            ErrorCode::DiskFull => Fault::Full,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Fault::Locked,
+            ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly => Fault::Disk(error.to_string()),
+            _ => Fault::Job(error.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Full => Error::DiskFull,
+            Fault::Locked => Error::Locked,
+            Fault::Disk(_) => Error::Down,
+            Fault::Job(why) => Error::Internal(why),
+        }
+    }
+}

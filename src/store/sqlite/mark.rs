@@ -1,0 +1,176 @@
+//! Marks and removals: each is one change with one rev, or none where neither a row nor a count changes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::cache::Inbox;
+use super::fault::Fault;
+use super::group::Group;
+use super::keys;
+use crate::domain::change::{Change, Counts, Rows, What};
+use crate::domain::ids::{NotificationId, Rev, UserId};
+use crate::store::commit::Marked;
+use crate::store::error::Error;
+use crate::store::job::{Mark, Selection};
+
+/// What a mark did to an inbox: so many rows or counts, told as this.
+struct Done {
+    changed: u64,
+    told: Option<(What, Rows)>,
+}
+
+const NOTHING: Done = Done { changed: 0, told: None };
+
+/// Marks rows of the user's inbox. An inbox that is not there has no rows to mark, and is not made.
+pub(super) fn mark(
+    group: &mut Group,
+    user: &UserId,
+    mark: &Mark,
+    origin: Option<&Arc<str>>,
+) -> Result<Result<(Option<Change>, Marked), Error>, Fault> {
+    let Some(mut inbox) = group.inbox(user)? else {
+        let one = matches!(mark, Mark::Read(Selection::One(_)) | Mark::Unread(_) | Mark::Delete(_));
+        let none = Marked { changed: 0, counts: Counts::default() };
+        return Ok(if one { Err(Error::NotFound) } else { Ok((None, none)) });
+    };
+    let before = inbox;
+    let done = match mark {
+        Mark::Read(Selection::One(id)) => match find(group, &inbox, *id)? {
+            Some(row) => read(group, &mut inbox, vec![(*id, row)])?,
+            None => return Ok(Err(Error::NotFound)),
+        },
+        Mark::Read(Selection::Ids(ids)) => {
+            let rows = find_all(group, &inbox, ids)?;
+            read(group, &mut inbox, rows)?
+        }
+        Mark::Read(Selection::UpTo(rev)) => read_up_to(group, &mut inbox, *rev)?,
+        Mark::Read(Selection::All) => read_up_to(group, &mut inbox, Rev::MAX)?,
+        Mark::Seen(rev) => seen(group, &mut inbox, *rev)?,
+        Mark::Unread(id) | Mark::Delete(id) => {
+            let Some(row) = find(group, &inbox, *id)? else { return Ok(Err(Error::NotFound)) };
+            let removes = matches!(mark, Mark::Delete(_));
+            if removes { delete(group, &mut inbox, *id, row)? } else { unread(group, &mut inbox, *id, row)? }
+        }
+    };
+    let entry = done.told.map(|(what, rows)| group.log(&mut inbox, what, rows, origin)).transpose()?;
+    let change = entry.map(|entry| group.change(user, &inbox, entry));
+    if inbox != before {
+        group.keep(user, inbox);
+    }
+    Ok(Ok((change, Marked { changed: done.changed, counts: inbox.counts() })))
+}
+
+#[derive(Clone, Copy)]
+struct Found {
+    number: i64,
+    rev: Rev,
+    read: bool,
+    key_hash: Option<i64>,
+}
+
+fn find(group: &Group, inbox: &Inbox, id: NotificationId) -> Result<Option<Found>, Fault> {
+    let mut select = group
+        .connection
+        .prepare_cached("SELECT number, rev, read, key_hash FROM notification WHERE id = ?1 AND inbox = ?2")?;
+    let row = select.query_row(params![id.as_bytes(), inbox.id], |row| {
+        let rev = row.get::<_, i64>(1)?.unsigned_abs();
+        Ok(Found { number: row.get(0)?, rev, read: row.get(2)?, key_hash: row.get(3)? })
+    });
+    Ok(row.optional()?)
+}
+
+/// Those of `ids` that are in the inbox, each once.
+fn find_all(group: &Group, inbox: &Inbox, ids: &[NotificationId]) -> Result<Vec<(NotificationId, Found)>, Fault> {
+    let mut looked_at = HashSet::with_capacity(ids.len());
+    let mut found = Vec::new();
+    for id in ids {
+        if looked_at.insert(*id)
+            && let Some(row) = find(group, inbox, *id)?
+        {
+            found.push((*id, row));
+        }
+    }
+    Ok(found)
+}
+
+fn set_read(group: &Group, number: i64, read: bool) -> Result<(), Fault> {
+    let mut update = group.connection.prepare_cached("UPDATE notification SET read = ?2 WHERE number = ?1")?;
+    update.execute(params![number, read])?;
+    Ok(())
+}
+
+fn read(group: &Group, inbox: &mut Inbox, rows: Vec<(NotificationId, Found)>) -> Result<Done, Fault> {
+    let mut ids = Vec::new();
+    for (id, row) in rows.into_iter().filter(|(_, row)| !row.read) {
+        set_read(group, row.number, true)?;
+        uncount(inbox, row);
+        ids.push(id);
+    }
+    let told = (!ids.is_empty()).then(|| (What::Read, Rows::Ids(ids.clone())));
+    Ok(Done { changed: ids.len() as u64, told })
+}
+
+fn unread(group: &Group, inbox: &mut Inbox, id: NotificationId, row: Found) -> Result<Done, Fault> {
+    if !row.read {
+        return Ok(NOTHING);
+    }
+    set_read(group, row.number, false)?;
+    inbox.unread += 1;
+    inbox.unseen += u64::from(row.rev > inbox.seen);
+    Ok(Done { changed: 1, told: Some((What::Unread, Rows::Ids(vec![id]))) })
+}
+
+fn read_up_to(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
+    let rev = rev.min(inbox.head);
+    let unseen = count_unread(group, inbox, inbox.seen, rev)?;
+    let mut update = group
+        .connection
+        .prepare_cached("UPDATE notification SET read = 1 WHERE inbox = ?1 AND rev <= ?2 AND read = 0")?;
+    let changed = update.execute(params![inbox.id, rev as i64])? as u64;
+    inbox.unread -= changed;
+    inbox.unseen -= unseen;
+    let told = (changed > 0).then_some((What::Read, Rows::UpTo(rev)));
+    Ok(Done { changed, told })
+}
+
+/// The mark rises also where no count falls, which takes no rev.
+fn seen(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
+    let rev = rev.min(inbox.head);
+    if rev <= inbox.seen {
+        return Ok(NOTHING);
+    }
+    let fell = count_unread(group, inbox, inbox.seen, rev)?;
+    inbox.seen = rev;
+    inbox.unseen -= fell;
+    Ok(Done { changed: fell, told: (fell > 0).then_some((What::Seen, Rows::UpTo(rev))) })
+}
+
+fn delete(group: &Group, inbox: &mut Inbox, id: NotificationId, row: Found) -> Result<Done, Fault> {
+    let mut delete = group.connection.prepare_cached("DELETE FROM notification WHERE number = ?1")?;
+    delete.execute([row.number])?;
+    if let Some(hash) = row.key_hash {
+        keys::outlive(group.connection, inbox.id, hash, id, group.now)?;
+    }
+    if !row.read {
+        uncount(inbox, row);
+    }
+    inbox.rows -= 1;
+    Ok(Done { changed: 1, told: Some((What::Deleted, Rows::Ids(vec![id]))) })
+}
+
+/// An unread row is no longer one.
+fn uncount(inbox: &mut Inbox, row: Found) {
+    inbox.unread -= 1;
+    inbox.unseen -= u64::from(row.rev > inbox.seen);
+}
+
+/// Unread rows with a rev over `above`, up to `rev`.
+fn count_unread(group: &Group, inbox: &Inbox, above: Rev, rev: Rev) -> Result<u64, Fault> {
+    let mut select = group
+        .connection
+        .prepare_cached("SELECT COUNT(*) FROM notification WHERE inbox = ?1 AND rev > ?2 AND rev <= ?3 AND read = 0")?;
+    let count: i64 = select.query_row(params![inbox.id, above as i64, rev as i64], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}

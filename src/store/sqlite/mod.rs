@@ -1,0 +1,16 @@
+//! The inboxes in one SQLite file; the only place that says SQL.
+
+mod append;
+pub(super) mod cache;
+mod fault;
+mod group;
+mod keys;
+mod mark;
+pub(super) mod open;
+mod page;
+pub(super) mod reader;
+mod schema;
+pub(super) mod writer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Opening the database: whose it is, which version, whether it is whole.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::schema;
+use crate::domain::cursor::EpochSecret;
+use crate::random;
+use crate::store::error::OpenError;
+
+/// How long a statement waits for another process that holds the lock.
+const BUSY: Duration = Duration::from_secs(5);
+/// The size to which the write-ahead log is cut when it begins anew.
+const WAL_BYTES: i64 = 64 * 1024 * 1024;
+/// Statements kept prepared on a connection: all of ours.
+const STATEMENTS: usize = 64;
+/// The first SQLite without the bug that loses commits when the log is reset.
+const SQLITE_MIN: i32 = 3_051_003;
+
+pub(in crate::store) struct Opened {
+    pub writer: tokio_rusqlite::Connection,
+    pub readers: Vec<tokio_rusqlite::Connection>,
+    pub secret: Arc<EpochSecret>,
+    /// This run of a server on this database.
+    pub generation: i64,
+}
+
+pub(in crate::store) async fn open(path: &Path, readers: usize) -> Result<Opened, OpenError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(OpenError::OldSqlite { found: rusqlite::version() });
+    }
+    let unusable = |why: String| OpenError::Unusable { path: path.to_owned(), why };
+    create(path).map_err(|fault| unusable(fault.to_string()))?;
+    let writer = tokio_rusqlite::Connection::open(path).await.map_err(|fault| unusable(fault.to_string()))?;
+    let prepared = {
+        let path = path.to_owned();
+        writer.call_raw(move |connection| prepare(connection, &path)).await
+    };
+    let secret = prepared.map_err(|fault| unusable(fault.to_string()))??;
+    let mut opened = Vec::with_capacity(readers);
+    for _ in 0..readers {
+        opened.push(open_reader(path).await.map_err(|fault| unusable(fault.to_string()))?);
+    }
+    let generation = i64::from_le_bytes(random::bytes());
+    Ok(Opened { writer, readers: opened, secret: Arc::new(EpochSecret::new(&secret)), generation })
+}
+
+/// SQLite would make the file readable for everyone.
+fn create(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map(drop)
+}
+
+fn prepare(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenError> {
+    let fault = |fault: rusqlite::Error| classify(path, &fault);
+    connection.busy_timeout(BUSY).map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    check_owner(connection, path)?;
+    check_whole(connection, path)?;
+    set_up(connection).map_err(fault)?;
+    schema::migrate(connection).map_err(fault)?;
+    connection.query_row("SELECT secret FROM meta", [], |row| row.get(0)).map_err(fault)
+}
+
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let fault = |fault: rusqlite::Error| classify(path, &fault);
+    let application = pragma("application_id").map_err(fault)?;
+    let tables: i64 =
+        connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
+    let path = path.to_owned();
+    if application != schema::APPLICATION_ID && (application != 0 || tables > 0) {
+        return Err(OpenError::Foreign { path, found: application });
+    }
+    match pragma("user_version").map_err(|fault| classify(&path, &fault))? {
+        found if found > schema::VERSION => Err(OpenError::Newer { path, found, known: schema::VERSION }),
+        _ => Ok(()),
+    }
+}
+
+fn check_whole(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|fault| classify(path, &fault))?;
+    if verdict == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), why: verdict }) }
+}
+
+/// `FULL` makes each COMMIT wait for the disk. With many jobs to a commit it is about as fast as `NORMAL`, which loses
+/// the newest commits when the power goes.
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)
+}
+
+async fn open_reader(path: &Path) -> Result<tokio_rusqlite::Connection, tokio_rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = tokio_rusqlite::Connection::open_with_flags(path, flags).await?;
+    let set_up = connection.call(|connection| {
+        connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "query_only", true)
+    });
+    set_up.await?;
+    Ok(connection)
+}
+
+fn classify(path: &Path, fault: &rusqlite::Error) -> OpenError {
+    let (path, why) = (path.to_owned(), fault.to_string());
+    match fault.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            OpenError::Damaged { path, why }
+        }
+        _ => OpenError::Unusable { path, why },
+    }
+}

@@ -1,0 +1,40 @@
+//! What only the room itself can bring about: a panic of the writer.
+
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::domain::notification::check;
+use crate::store::error::Error;
+use crate::store::job::Job;
+use crate::store::{Config, Store};
+
+/// Faults row 13: the job that panics fails alone; the others of its group are stored, and the writer lives.
+#[tokio::test]
+async fn a_panic_is_its_own_jobs_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { path: dir.path().join("lumen.db"), readers: 1 };
+    let (store, mut commits) = Store::open(config, Clock::System).await.unwrap();
+    let announcer = tokio::spawn(async move {
+        while let Some(commit) = commits.next().await {
+            commit.tell(|_| 0);
+        }
+    });
+    let draft = || check(serde_json::json!({"user": "ada", "type": "like", "content": "x"})).unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        let (reply, answer) = oneshot::channel();
+        store.0.queue.admit(Job::append(vec![draft()], reply)).unwrap();
+        answers.push(answer);
+    }
+    let (reply, panicked) = oneshot::channel();
+    store.0.queue.admit(Job::Panic { reply }).unwrap();
+    let (reply, answer) = oneshot::channel();
+    store.0.queue.admit(Job::append(vec![draft()], reply)).unwrap();
+    answers.push(answer);
+    for (answer, rev) in answers.into_iter().zip(1..) {
+        assert_eq!(answer.await.unwrap().unwrap()[0].rev, rev);
+    }
+    assert!(matches!(panicked.await.unwrap(), Err(Error::Internal(_))));
+    store.close().await;
+    announcer.await.unwrap();
+}

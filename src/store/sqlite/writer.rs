@@ -1,0 +1,197 @@
+//! The one writer: a long closure on a thread of its own, group after group.
+//!
+//! No timer gathers a group: while one is being fsynced the next one collects in the queue.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::append::append;
+use super::cache::Cache;
+use super::fault::Fault;
+use super::group::{Context, Group};
+use super::mark::mark;
+use crate::clock::Clock;
+use crate::domain::change::Change;
+use crate::domain::cursor::EpochSecret;
+use crate::store::commit::{Answer, Appended, Commit, CommitsIn, Done, Marked};
+use crate::store::error::{Error, Fatal};
+use crate::store::job::Job;
+use crate::store::queue::Jobs;
+
+/// Rows after which a group is committed even if more wait: its callers wait for the whole of it.
+const GROUP_ROWS: usize = 1_024;
+
+pub(in crate::store) struct Writer {
+    pub jobs: Jobs,
+    pub commits: CommitsIn,
+    pub cache: Arc<Cache>,
+    pub clock: Clock,
+    pub generation: i64,
+    pub secret: Arc<EpochSecret>,
+    pub writable: Arc<AtomicBool>,
+    pub failed: watch::Sender<Option<Fatal>>,
+}
+
+/// What one job did, once it is committed.
+enum Outcome {
+    Appended(Vec<Change>, Vec<Appended>),
+    Marked(Option<Change>, Marked),
+}
+
+/// A job's own outcome: a fault of its draft is its alone.
+type JobResult = Result<Outcome, Error>;
+
+impl Writer {
+    /// Runs until the last job. The connection's thread is the writer's for all that time.
+    pub fn start(self, connection: tokio_rusqlite::Connection) {
+        let failed = self.failed.clone();
+        tokio::spawn(async move {
+            let run = connection.call(move |connection| {
+                self.run(connection);
+                Ok::<_, rusqlite::Error>(())
+            });
+            if let Err(fault) = run.await {
+                // The jobs went with it: their callers are told by their closed channels.
+                failed.send_replace(Some(Fatal(format!("the writer ended: {fault}"))));
+            }
+            let _ = connection.close().await;
+        });
+    }
+
+    fn run(mut self, connection: &mut Connection) {
+        let context = Context { cache: self.cache.clone(), secret: self.secret.clone(), generation: self.generation };
+        while let Some(first) = self.jobs.blocking_next() {
+            let (group, finish) = self.gather(first);
+            if let Err(fatal) = self.commit(connection, &context, group) {
+                error!(why = fatal, "nothing more is acknowledged");
+                self.writable.store(false, Ordering::Relaxed);
+                self.jobs.refuse_all(&Error::Down);
+                self.failed.send_replace(Some(Fatal(fatal)));
+                return;
+            }
+            if let Some(reply) = finish {
+                self.jobs.refuse_all(&Error::Down);
+                checkpoint(connection);
+                let _ = reply.send(());
+                return;
+            }
+        }
+    }
+
+    /// What waits, up to a group's size; the reply of the last job of all if it is among them.
+    fn gather(&mut self, first: Job) -> (Vec<Job>, Option<oneshot::Sender<()>>) {
+        let mut group = Vec::new();
+        let mut rows = 0;
+        let mut next = Some(first);
+        while let Some(job) = next {
+            rows += job.rows();
+            match job {
+                Job::Finish { reply } => return (group, Some(reply)),
+                job => group.push(job),
+            }
+            next = if rows < GROUP_ROWS { self.jobs.next_waiting() } else { None };
+        }
+        (group, None)
+    }
+
+    /// Commits a group and sends it to the announcer. One that fails by the fault of a job runs again, job by job.
+    ///
+    /// # Errors
+    /// The disk failed: nothing may be acknowledged any more.
+    fn commit(&self, connection: &mut Connection, context: &Context, group: Vec<Job>) -> Result<(), String> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        match self.attempt(connection, context, &group) {
+            Ok(results) => {
+                self.writable.store(true, Ordering::Relaxed);
+                self.announce(group, results);
+            }
+            Err(Fault::Job(why)) if group.len() > 1 => {
+                warn!(why, jobs = group.len(), "a group failed by one of its jobs; running them one by one");
+                for job in group {
+                    self.commit(connection, context, vec![job])?;
+                }
+            }
+            Err(Fault::Disk(why)) => {
+                refuse(group, &Error::Down);
+                return Err(why);
+            }
+            Err(fault) => {
+                self.writable.store(false, Ordering::Relaxed);
+                warn!(?fault, jobs = group.len(), "a group was rolled back");
+                refuse(group, &fault.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction. Nothing of it is in the cache or told before COMMIT returned.
+    fn attempt(&self, connection: &mut Connection, context: &Context, jobs: &[Job]) -> Result<Vec<JobResult>, Fault> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut group = Group::new(&transaction, context, self.clock.now());
+        // A panic is a fault of the job that it happened in: the transaction is rolled back as it is dropped.
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            let results = jobs.iter().map(|job| run(&mut group, job)).collect::<Result<Vec<_>, Fault>>()?;
+            group.flush()?;
+            Ok::<_, Fault>(results)
+        }));
+        let results = run.map_err(|_| Fault::Job("the writer panicked in this job".into()))??;
+        let copies = group.into_copies();
+        transaction.commit()?;
+        self.cache.enter(copies.into_iter());
+        Ok(results)
+    }
+
+    fn announce(&self, group: Vec<Job>, results: Vec<JobResult>) {
+        let mut done = Vec::with_capacity(group.len());
+        for (job, result) in group.into_iter().zip(results) {
+            match (job, result) {
+                (job, Err(error)) => job.refuse(error),
+                (Job::Append { reply, .. }, Ok(Outcome::Appended(changes, results))) => {
+                    done.push(Done { changes, answer: Answer::Appended { results, reply } });
+                }
+                (Job::Mark { reply, .. }, Ok(Outcome::Marked(change, marked))) => {
+                    done.push(Done { changes: change.into_iter().collect(), answer: Answer::Marked { marked, reply } });
+                }
+                (job, Ok(_)) => job.refuse(Error::Internal("a job got another's outcome".into())),
+            }
+        }
+        if let Err(unheard) = self.commits.send(Commit(done)) {
+            // Nobody announces any more: the server is ending, and what it committed is told after the restart.
+            unheard.0.0.into_iter().for_each(|done| done.answer.refuse(Error::OutcomeUnknown));
+        }
+    }
+}
+
+fn run(group: &mut Group, job: &Job) -> Result<JobResult, Fault> {
+    Ok(match job {
+        Job::Append { drafts, .. } => {
+            append(group, drafts)?.map(|(changes, results)| Outcome::Appended(changes, results))
+        }
+        Job::Mark { user, mark: asked, origin, .. } => {
+            mark(group, user, asked, origin.as_ref())?.map(|(change, marked)| Outcome::Marked(change, marked))
+        }
+        Job::Finish { .. } => Err(Error::Down),
+        #[cfg(test)]
+        Job::Panic { .. } => panic!("as asked"),
+    })
+}
+
+fn refuse(group: Vec<Job>, error: &Error) {
+    group.into_iter().for_each(|job| job.refuse(error.clone()));
+}
+
+/// Folds the write-ahead log into the file, so that a copy of the file alone is whole. Only good order, not safety.
+fn checkpoint(connection: &Connection) {
+    match connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)) {
+        Ok(0) => info!("the database's log is folded in"),
+        Ok(_) => info!("the database's log stays, since a reader holds it"),
+        Err(fault) => warn!(%fault, "the database's log stays"),
+    }
+}

@@ -1,0 +1,176 @@
+//! What the store's file goes through: restarts, restores, foreign and newer and damaged files, a held lock.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use lumen_inbox::domain::cursor::Reason;
+use lumen_inbox::store::{Error, OpenError, Standing};
+use rusqlite::Connection;
+
+use crate::support::shelf::{Shelf, addressed, draft, id};
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Faults row 8: an older copy comes back, and the history goes on from there with other content.
+#[tokio::test]
+async fn a_cursor_of_a_history_that_a_restore_took_back_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let backup = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path()).await;
+    for n in 1..=10 {
+        shelf.post("ada", &n.to_string()).await;
+    }
+    let kept = shelf.head("ada").await;
+    shelf.store.close().await;
+    copy(dir.path(), backup.path());
+
+    let shelf = Shelf::open(dir.path()).await;
+    for n in 11..=20 {
+        shelf.post("ada", &n.to_string()).await;
+    }
+    let lost = shelf.head("ada").await;
+    shelf.store.close().await;
+
+    let shelf = Shelf::open(backup.path()).await;
+    assert_eq!(shelf.open_at("ada", lost).await.standing, Standing::Resync(Reason::Epoch));
+    assert_eq!(shelf.open_at("ada", kept).await.standing, Standing::Resumed { missed: 0 });
+    for n in 0..600 {
+        shelf.post("ada", &format!("after {n}")).await;
+    }
+    // Its rev is one that the new history has too, with another notification.
+    assert_eq!(shelf.open_at("ada", lost).await.standing, Standing::Resync(Reason::Epoch));
+    assert_eq!(shelf.open_at("ada", kept).await.standing, Standing::Resumed { missed: 600 });
+}
+
+/// Faults row 8: a snapshot of the whole directory, taken while the server ran, in the midst of a generation.
+#[tokio::test]
+async fn a_directory_back_from_a_snapshot_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let snapshot = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path()).await;
+    for n in 1..=10 {
+        shelf.post("ada", &n.to_string()).await;
+    }
+    let kept = shelf.head("ada").await;
+    copy(dir.path(), snapshot.path());
+    for n in 11..=20 {
+        shelf.post("ada", &n.to_string()).await;
+    }
+    let lost = shelf.head("ada").await;
+    assert_eq!(kept.epoch, lost.epoch);
+    shelf.store.close().await;
+
+    let shelf = Shelf::open(snapshot.path()).await;
+    assert_eq!(shelf.open_at("ada", lost).await.standing, Standing::Resync(Reason::Ahead));
+    for n in 0..600 {
+        shelf.post("ada", &format!("after {n}")).await;
+    }
+    assert_eq!(shelf.open_at("ada", lost).await.standing, Standing::Resync(Reason::Epoch));
+    assert_eq!(shelf.open_at("ada", kept).await.standing, Standing::Resumed { missed: 600 });
+}
+
+/// Faults row 8: a copy without the write-ahead log, and one whose log and index were deleted, are older histories.
+#[tokio::test]
+async fn a_copy_without_its_log_is_an_older_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path()).await;
+    shelf.post("ada", "kept").await;
+    let kept = shelf.head("ada").await;
+    shelf.store.close().await;
+    let shelf = Shelf::open(dir.path()).await;
+    shelf.post("ada", "only in the log").await;
+    let lost = shelf.head("ada").await;
+    let bare = tempfile::tempdir().unwrap();
+    fs::copy(dir.path().join("lumen.db"), bare.path().join("lumen.db")).unwrap();
+
+    let restored = Shelf::open(bare.path()).await;
+    assert_eq!(restored.items("ada").await.len(), 1, "the log held the second row");
+    restored.post("ada", "another second").await;
+    assert_eq!(restored.open_at("ada", lost).await.standing, Standing::Resync(Reason::Epoch));
+    assert_eq!(restored.open_at("ada", kept).await.standing, Standing::Resumed { missed: 1 });
+}
+
+#[tokio::test]
+async fn a_new_database_is_its_owners_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path()).await;
+    shelf.post("ada", "x").await;
+    for entry in fs::read_dir(dir.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_a_newer_and_a_damaged_file_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lumen.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    assert!(matches!(Shelf::try_open(dir.path()).await.err(), Some(OpenError::Foreign { .. })));
+
+    fs::remove_file(&path).unwrap();
+    Shelf::open(dir.path()).await.store.close().await;
+    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    let newer = Shelf::try_open(dir.path()).await.err();
+    assert!(matches!(newer, Some(OpenError::Newer { found: 99, known: 1, .. })));
+
+    fs::write(&path, vec![0x5a; 8192]).unwrap();
+    assert!(matches!(Shelf::try_open(dir.path()).await.err(), Some(OpenError::Damaged { .. })));
+
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(Shelf::try_open(dir.path()).await.err(), Some(OpenError::Unusable { .. })));
+}
+
+/// Faults row 10: another process holds the lock; the wait is bounded, nothing is stored, and it recovers.
+#[tokio::test]
+async fn a_held_lock_is_waited_for_and_then_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path()).await;
+    shelf.post("ada", "before").await;
+    let other = Connection::open(dir.path().join("lumen.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(shelf.append(vec![draft("ada", "during")]).await, Err(Error::Locked));
+    assert!(!shelf.store.is_writable());
+    assert_eq!(shelf.items("ada").await.len(), 1, "reads go on");
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(shelf.post("ada", "after").await.rev, 2);
+    assert!(shelf.store.is_writable());
+}
+
+/// Faults row 13: a caller that hangs up in mid-publish changes nothing: the draft is stored whole.
+#[tokio::test]
+async fn a_caller_that_hangs_up_is_stored_once_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path()).await;
+    for n in 0..50 {
+        let mut append = Box::pin(shelf.store.append(vec![addressed(draft("ada", &n.to_string()))]));
+        // Polled once, which queues the job, and then dropped.
+        let polled = futures_util::poll!(append.as_mut());
+        assert!(polled.is_pending());
+        drop(append);
+    }
+    shelf.post("ada", "last").await;
+    assert_eq!(shelf.counts("ada").await, (51, 51, 51));
+}
+
+#[tokio::test]
+async fn a_store_that_was_closed_is_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path()).await;
+    let pending = shelf.store.append(vec![addressed(draft("ada", "x"))]);
+    let (stored, ()) = tokio::join!(pending, shelf.store.close());
+    assert_eq!(stored.unwrap().len(), 1, "what was queued is done");
+    assert_eq!(shelf.append(vec![draft("ada", "x")]).await, Err(Error::Down));
+    assert!(
+        !dir.path().join("lumen.db-wal").exists() || fs::metadata(dir.path().join("lumen.db-wal")).unwrap().len() == 0
+    );
+    assert_eq!(shelf.store.counts(&id("ada")).await.unwrap().rev, 1, "reads still go");
+}

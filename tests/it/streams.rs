@@ -1,0 +1,215 @@
+//! What one stream is told: replay and live joined, and its end. The clock is the test's.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use lumen_inbox::clock::Clock;
+use lumen_inbox::domain::cursor::{Cursor, Presented, Reason};
+use lumen_inbox::domain::limits::HEARTBEAT;
+use lumen_inbox::hub::{Refused, Request};
+use lumen_inbox::store::{Mark, Selection};
+use lumen_inbox::wire::event::Event;
+
+use crate::support::desk::Desk;
+use crate::support::patience::stand_still;
+use crate::support::shelf::{NOON, draft, id};
+
+#[tokio::test]
+async fn a_new_stream_starts_at_the_head_and_is_told_what_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::open(dir.path()).await;
+    desk.post("ada", "before").await;
+    let mut stream = desk.listen("ada", Presented::Nothing);
+    let (cursor, ready) = stream.ready().await;
+    assert_eq!((cursor.unwrap().rev, ready.counts.unread, ready.missed, ready.resumed), (1, 1, Some(0), false));
+    let appended = desk.post("ada", "after").await;
+    assert_eq!(appended.streams, 1);
+    let (cursor, event) = stream.next().await;
+    let Event::Message(message) = event else { panic!("a message, not {event:?}") };
+    assert_eq!((cursor.unwrap().rev, message.counts.rev, message.counts.unread), (2, 2, 2));
+    assert_eq!((message.data.content.as_str(), message.replayed, message.counts_rev), ("after", false, None));
+    desk.mark("ada", Mark::Read(Selection::All)).await;
+    assert_eq!(stream.revs(1).await, [(3, false)]);
+    desk.post("ben", "another's").await;
+    desk.post("ada", "own").await;
+    assert_eq!(stream.revs(1).await, [(4, false)]);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_replayed_with_the_counts_of_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::open(dir.path()).await;
+    let first = desk.post("ada", "1").await;
+    let mut stream = desk.listen("ada", Presented::Nothing);
+    let (cursor, _) = stream.ready().await;
+    drop(stream);
+    desk.post("ada", "2").await;
+    desk.mark("ada", Mark::Delete(first.id)).await;
+    desk.post("ada", "3").await;
+    let mut stream = desk.listen("ada", Presented::Cursor(cursor.unwrap()));
+    let (with_ready, ready) = stream.ready().await;
+    assert_eq!((with_ready, ready.resumed, ready.missed, ready.counts.rev), (cursor, true, Some(3), 4));
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let (cursor, event) = stream.next().await;
+        let (counts, counts_rev, replayed) = match event {
+            Event::Message(message) => (message.counts, message.counts_rev, message.replayed),
+            Event::Inbox(inbox) => (inbox.counts, inbox.counts_rev, inbox.replayed),
+            other => panic!("a change, not {other:?}"),
+        };
+        assert_eq!((counts.unread, counts_rev, replayed), (2, Some(4), true));
+        assert_eq!(cursor.unwrap().rev, counts.rev);
+        told.push(counts.rev);
+    }
+    assert_eq!(told, [2, 3, 4]);
+}
+
+/// Changes that commit while a stream opens are told once, by the page or by the mailbox.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_opens_under_writes_has_no_hole_and_no_repetition() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = std::sync::Arc::new(Desk::open(dir.path()).await);
+    let start = desk.post("ada", "0").await.rev;
+    let writing = tokio::spawn({
+        let desk = desk.clone();
+        async move {
+            for n in 1..=600 {
+                desk.post("ada", &n.to_string()).await;
+            }
+        }
+    });
+    let epoch = desk.store.list(&id("ada"), Default::default()).await.unwrap().cursor.epoch;
+    let mut readers = Vec::new();
+    for _ in 0..40 {
+        let mut stream = desk.listen("ada", Presented::Cursor(Cursor { epoch, rev: start }));
+        readers.push(tokio::spawn(async move {
+            stream.ready().await;
+            stream.revs(600).await
+        }));
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+    let expected: Vec<u64> = (start + 1..=start + 600).collect();
+    for reader in readers {
+        let revs: Vec<u64> = reader.await.unwrap().into_iter().map(|(rev, _)| rev).collect();
+        assert_eq!(revs, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_read_goes_back_to_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::open(dir.path()).await;
+    let mut stream = desk.listen("ada", Presented::Nothing);
+    stream.ready().await;
+    desk.append((0..1_500).map(|n| draft("ada", &n.to_string())).collect()).await;
+    let revs = stream.revs(1_500).await;
+    assert_eq!(revs.iter().map(|(rev, _)| *rev).collect::<Vec<_>>(), (1..=1_500).collect::<Vec<_>>());
+    assert!(revs.iter().all(|(_, replayed)| *replayed), "lagging on an open stream is paged without a limit");
+    desk.post("ada", "live").await;
+    assert_eq!(stream.revs(1).await, [(1_501, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_at_the_instant_at_which_its_token_would_be_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let _still = stand_still();
+    let desk = Desk::open(dir.path()).await;
+    let mut stream = desk.listen_until("ada", Presented::Nothing, 0, NOON + 10_000);
+    stream.ready().await;
+    advance_by_seconds(9).await;
+    desk.post("ada", "in time").await;
+    assert_eq!(stream.revs(1).await, [(1, false)]);
+    advance_by_seconds(1).await;
+    let (cursor, event) = stream.next().await;
+    let Event::Close(close) = event else { panic!("a close, not {event:?}") };
+    assert_eq!((cursor.unwrap().rev, close.reason.as_str(), close.reconnect), (1, "token_expired", true));
+    assert_eq!(stream.next_block().await, None);
+    drop(stream);
+    assert_eq!(desk.hub.streams(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_pings_and_a_busy_one_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let _still = stand_still();
+    let desk = Desk::open(dir.path()).await;
+    let mut stream = desk.listen("ada", Presented::Nothing);
+    stream.ready().await;
+    advance_by_seconds(10).await;
+    desk.post("ada", "x").await;
+    assert_eq!(stream.revs(1).await.len(), 1);
+    advance_by_seconds(HEARTBEAT.as_secs()).await;
+    assert_eq!(stream.next().await, (None, Event::Ping));
+    advance_by_seconds(HEARTBEAT.as_secs()).await;
+    assert_eq!(stream.next().await, (None, Event::Ping));
+}
+
+/// Faults row 17: a process that was stopped for long owes one ping, not one for each heartbeat.
+#[tokio::test(start_paused = true)]
+async fn a_long_stop_brings_no_burst_of_pings() {
+    let dir = tempfile::tempdir().unwrap();
+    let _still = stand_still();
+    let desk = Desk::open(dir.path()).await;
+    let mut stream = desk.listen("ada", Presented::Nothing);
+    stream.ready().await;
+    tokio::time::advance(Duration::from_secs(300)).await;
+    assert_eq!(stream.next().await, (None, Event::Ping));
+    desk.post("ada", "x").await;
+    assert_eq!(stream.next().await.0.unwrap().rev, 1);
+}
+
+/// Faults row 41: the wall clock jumps; streams go on by tokio's clock, and only tokens know the time of day.
+#[tokio::test(start_paused = true)]
+async fn a_jump_of_the_wall_clock_leaves_streams_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let _still = stand_still();
+    let desk = Desk::open(dir.path()).await;
+    let mut stream = desk.listen_until("ada", Presented::Nothing, 0, NOON + 2 * 3_600_000);
+    stream.ready().await;
+    let Clock::Tokio { skew, .. } = &desk.clock else { panic!("a clock that can be moved") };
+    for jump in [3_600_000, -7_200_000, -NOON] {
+        skew.fetch_add(jump, Ordering::Relaxed);
+        let rev = desk.post("ada", "x").await.rev;
+        assert_eq!(stream.next().await.0.unwrap().rev, rev);
+    }
+}
+
+#[tokio::test]
+async fn a_drain_closes_each_stream_and_refuses_new_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::open(dir.path()).await;
+    let mut stream = desk.listen("ada", Presented::Nothing);
+    stream.ready().await;
+    desk.hub.drain();
+    let Some(block) = stream.next_block().await else { panic!("a close") };
+    assert_eq!(block.event, "close");
+    assert!((2_000..=5_000).contains(&block.retry.unwrap()));
+    assert_eq!(stream.next_block().await, None);
+    let late = Request { user: id("ada"), cursor: Presented::Nothing, snapshot: 0, expires_at: i64::MAX };
+    assert_eq!(desk.hub.subscribe(late).err(), Some(Refused::Draining));
+}
+
+#[tokio::test]
+async fn a_hole_that_cannot_be_replayed_is_told_with_the_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::open(dir.path()).await;
+    desk.post("ada", "1").await;
+    desk.post("ada", "2").await;
+    let mut stream = desk.listen_until("ada", Presented::Unreadable, 1, i64::MAX);
+    let (cursor, ready) = stream.ready().await;
+    assert_eq!((cursor, ready.missed, ready.resumed, ready.items), (None, None, false, None));
+    let (cursor, event) = stream.next().await;
+    let Event::Resync(resync) = event else { panic!("a resync, not {event:?}") };
+    assert_eq!((cursor.unwrap().rev, resync.reason, resync.counts.unread), (2, Reason::Unknown, 2));
+    assert_eq!(resync.items.unwrap().iter().map(|item| item.rev).collect::<Vec<_>>(), [2]);
+    desk.post("ada", "3").await;
+    assert_eq!(stream.revs(1).await, [(3, false)]);
+}
+
+async fn advance_by_seconds(seconds: u64) {
+    for _ in 0..seconds {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+}
