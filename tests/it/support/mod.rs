@@ -17,6 +17,7 @@ pub mod ops;
 pub mod patience;
 pub mod place;
 pub mod powercut;
+pub mod publishers;
 pub mod reader;
 pub mod responses;
 pub mod script;

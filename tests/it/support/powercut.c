@@ -6,6 +6,8 @@
  *   POWERCUT_IMAGE       the disk: names/ has the files that a cut leaves, contents/ each file's bytes by its inode
  *   POWERCUT_SEED        optional; some writes then reach the disk unasked, whole or torn, in any order
  *   POWERCUT_REAL_FSYNC  optional; asks the real disk too
+ *   POWERCUT_DEAF        optional; an fsync of a file whose name begins so is answered and does nothing: to the disk
+ *                        that is what SQLite's synchronous=OFF comes to, and a harness must see the losses
  *
  * The model, no kinder than POSIX:
  *
@@ -184,6 +186,13 @@ int truncate(const char *path, off_t size)
 ALSO(ftruncate64, ftruncate) ALSO(truncate64, truncate)
 ALSO(fallocate64, fallocate) ALSO(posix_fallocate64, posix_fallocate)
 
+static bool is_deaf(int fd)
+{
+    const char *deaf = getenv("POWERCUT_DEAF");
+    char name[PATH_MAX];
+    return deaf && inside(fd, name) && strncmp(name, deaf, strlen(deaf)) == 0;
+}
+
 /* The real disk first: what it did not take is not on ours either. */
 static int sync_fd(int fd, int (**real)(int))
 {
@@ -192,6 +201,7 @@ static int sync_fd(int fd, int (**real)(int))
     bool directory = fstat(fd, &stat) == 0 && stat.st_ino == root_stat.st_ino && stat.st_dev == root_stat.st_dev;
     struct file *file = directory ? NULL : lock_file(fd);
     if (file) unlock();
+    if (file && is_deaf(fd)) return 0;
     if ((!directory && !file) || real_fsync_too) {
         int result = (*real)(fd);
         if (result != 0 || (!directory && !file)) return result;
