@@ -7,6 +7,7 @@
 )]
 
 mod asleep;
+mod disk_fails;
 mod doors;
 mod inbox_model;
 mod kills;
