@@ -29,7 +29,8 @@ pub struct Options {
     #[arg(long, value_name = "ID")]
     pub user: Option<UserId>,
 
-    /// Begin after this cursor, or with all that is still there. Without it, with what comes from now on.
+    /// Begin after this cursor, or with all that is still there; of more than 1,000 changes nothing is told again but
+    /// that. Without it, with what comes from now on.
     #[arg(long, value_name = "CURSOR|start", value_parser = place)]
     pub from: Option<Place>,
 
