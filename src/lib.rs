@@ -3,13 +3,14 @@
 //! Imports go only downward; rooms on one floor do not know each other. `tests/house.rs` holds this.
 //!
 //! ```text
-//! 4  cmd/         serve send tail token; alone prints            cli/  what can be typed
+//! 4  cmd/         serve send tail token                          carries out what was typed; alone prints
+//!    cli/                                                        what can be typed
 //! 3  http/        door/   accept options body                    bytes become a request
 //!                 api/    routes publish batch inbox health      requests become jobs and answers
 //!                 stream/ open body                              a request becomes a subscription
-//!                 edge/   caller problem request_id              what every answer has
+//!                 edge/   caller headers query problem answer    what every answer has
 //! 2  hub/         registry mailbox subscription announcer        who is open, and what each is told next
-//!                 ticker admission close
+//!                 ticker
 //!    client/      endpoint api stream                            what send and tail share
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
 //!    auth/        caller keys token                              signs and verifies

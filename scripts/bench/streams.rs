@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench streams -- [--streams 10000] [--posts 50] [--rounds 3]`. Reads /proc, so Linux only.
 
+#![allow(clippy::print_stdout, reason = "its figures are what it is for")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -47,7 +49,8 @@ fn main() {
         let at = arguments.iter().position(|argument| argument == name);
         at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(default)
     };
-    let plan = Plan { streams: number("--streams", 10_000), posts: number("--posts", 50), rounds: number("--rounds", 3) };
+    let plan =
+        Plan { streams: number("--streams", 10_000), posts: number("--posts", 50), rounds: number("--rounds", 3) };
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let (mut lumen, mut null) = (Vec::new(), Vec::new());
@@ -63,9 +66,18 @@ fn main() {
     };
     let cpu = median(&lumen, |figures| figures.cpu_us_a_delivery);
     let floor = median(&null, |figures| figures.cpu_us_a_delivery);
-    println!("{} streams of {} users, {} posts, median of {} rounds:", plan.streams, users(&plan), plan.posts, plan.rounds);
+    println!(
+        "{} streams of {} users, {} posts, median of {} rounds:",
+        plan.streams,
+        users(&plan),
+        plan.posts,
+        plan.rounds
+    );
     println!("  memory a stream    {:.2} KB", median(&lumen, |figures| figures.bytes_a_stream) / 1024.0);
-    println!("  kernel a stream    {:.2} KB (both ends)", median(&lumen, |figures| figures.kernel_bytes_a_stream) / 1024.0);
+    println!(
+        "  kernel a stream    {:.2} KB (both ends)",
+        median(&lumen, |figures| figures.kernel_bytes_a_stream) / 1024.0
+    );
     println!("  CPU a delivery     {cpu:.2} us, {:.2} times the null server's {floor:.2} us", cpu / floor);
     println!("  streams opened     {:.0} a second", plan.streams as f64 / median(&lumen, |figures| figures.open_s));
 }
@@ -118,7 +130,7 @@ async fn open(plan: &Plan, server: &Server, delivered: &Arc<AtomicUsize>) -> tok
             let mut socket = TcpStream::connect(addr).await.expect("a connection");
             socket.write_all(request.as_bytes()).await.expect("a request sent");
             let mut head = Vec::new();
-            while !String::from_utf8_lossy(&head).contains("event: ready") || !head.ends_with(b"\n\n") && !head.ends_with(b"\n\n\r\n") {
+            while !is_ready(&head) {
                 let mut buffer = [0; 1024];
                 let bytes = socket.read(&mut buffer).await.expect("an answer");
                 assert!(bytes > 0, "refused: {}", String::from_utf8_lossy(&head));
@@ -136,6 +148,12 @@ async fn open(plan: &Plan, server: &Server, delivered: &Arc<AtomicUsize>) -> tok
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     streams
+}
+
+/// Whether the whole of `ready` has come, as it is or in a chunk.
+fn is_ready(head: &[u8]) -> bool {
+    let ended = head.ends_with(b"\n\n") || head.ends_with(b"\n\n\r\n");
+    ended && String::from_utf8_lossy(head).contains("event: ready")
 }
 
 /// Counts the posts among what comes: every one carries the same content once.
@@ -209,7 +227,8 @@ impl Server {
         };
         let token = keys.sign(&Claims::producer("bench", now(), Duration::from_secs(3600)));
         let users: Vec<String> = (0..users(plan)).map(|user| format!("u{user}")).collect();
-        let draft = serde_json::json!({"users": users, "type": "like", "sender": {"username": "bob"}, "content": CONTENT});
+        let draft =
+            serde_json::json!({"users": users, "type": "like", "sender": {"username": "bob"}, "content": CONTENT});
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         for _ in 0..plan.posts {
             let url = format!("http://{}/api/v1/notifications", self.addr);
@@ -253,7 +272,8 @@ fn now() -> i64 {
 /// Memory of all TCP sockets of this machine, both ends of the loopback.
 fn kernel_bytes() -> f64 {
     let stat = std::fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
-    let pages = stat.lines().find_map(|line| line.strip_prefix("TCP:")?.rsplit("mem ").next()?.trim().parse::<f64>().ok());
+    let pages =
+        stat.lines().find_map(|line| line.strip_prefix("TCP:")?.rsplit("mem ").next()?.trim().parse::<f64>().ok());
     pages.unwrap_or_default() * 4096.0
 }
 

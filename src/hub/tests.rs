@@ -19,11 +19,11 @@ struct Desk {
     store: Store,
     _dir: tempfile::TempDir,
     /// While it lives, paused time moves only by `advance`, whatever other threads are at.
-    _still: mpsc::Sender<()>,
+    _still: mpsc::SyncSender<()>,
 }
 
 async fn desk() -> Desk {
-    let (still, let_go) = mpsc::channel::<()>();
+    let (still, let_go) = mpsc::sync_channel::<()>(0);
     tokio::task::spawn_blocking(move || let_go.recv());
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::tokio(1_795_478_400_000);

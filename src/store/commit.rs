@@ -37,8 +37,8 @@ pub struct Commits(mpsc::UnboundedReceiver<Commit>);
 /// The writer's end.
 pub(super) type CommitsIn = mpsc::UnboundedSender<Commit>;
 
-/// Unbounded, since whoever waits for an answer is bounded by the queue already.
 pub(super) fn channel() -> (CommitsIn, Commits) {
+    #[allow(clippy::disallowed_methods, reason = "whoever waits for an answer is bounded by the write queue")]
     let (sender, receiver) = mpsc::unbounded_channel();
     (sender, Commits(receiver))
 }

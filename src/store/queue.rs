@@ -30,7 +30,7 @@ struct Waiting {
 
 impl Queue {
     pub fn new() -> (Queue, Jobs) {
-        // Unbounded itself, since the bound is in rows and bytes and is kept here.
+        #[allow(clippy::disallowed_methods, reason = "the bound is in rows and bytes, and is kept by `admit`")]
         let (sender, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::<Waiting>::default();
         (Queue { sender, waiting: waiting.clone() }, Jobs { receiver, waiting })

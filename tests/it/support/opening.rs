@@ -99,6 +99,14 @@ impl Opening {
         self.addr = addr;
     }
 
+    /// The cursor that it names, as the server reads it, when `cursor` takes the place of its own header.
+    pub(super) fn named(&self, cursor: Option<&str>) -> Option<String> {
+        let own = self.last_event_id.as_deref().map(|id| String::from_utf8_lossy(id).into_owned());
+        let queried = || self.query.iter().find_map(|parameter| parameter.strip_prefix("last_event_id="));
+        let header = cursor.map(str::to_owned).or(own).filter(|id| !id.is_empty());
+        header.or_else(|| queried().filter(|id| !id.is_empty()).map(str::to_owned))
+    }
+
     /// Asks, with `cursor` in the place of the header that it was made with.
     pub(super) async fn ask(&self, cursor: Option<&str>) -> Result<(Head, Link), Unopened> {
         let asked = patience::within(async {
@@ -171,6 +179,9 @@ mod tests {
         let _ = odd.try_open().await;
         let mut plain = opening.token_in_query().last_event_id_in_query("aaaaaa-1");
         plain.renew("u");
+        assert_eq!(plain.named(None).as_deref(), Some("aaaaaa-1"));
+        assert_eq!(plain.named(Some("aaaaaa-2")).as_deref(), Some("aaaaaa-2"));
+        assert_eq!(plain.clone().last_event_id("").named(None).as_deref(), Some("aaaaaa-1"));
         let _ = plain.try_open().await;
         let host = format!("Host: {}\r\nAccept: text/event-stream\r\n", script.addr());
         let expected = [

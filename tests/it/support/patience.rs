@@ -56,11 +56,11 @@ pub async fn pause(time: Duration) {
 #[must_use]
 pub struct StandStill {
     /// Its drop ends the blocking task, which is what keeps tokio from moving the clock.
-    _held: mpsc::Sender<()>,
+    _held: mpsc::SyncSender<()>,
 }
 
 pub fn stand_still() -> StandStill {
-    let (held, let_go) = mpsc::channel::<()>();
+    let (held, let_go) = mpsc::sync_channel::<()>(0);
     tokio::task::spawn_blocking(move || let_go.recv());
     StandStill { _held: held }
 }

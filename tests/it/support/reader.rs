@@ -9,6 +9,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lumen_inbox::domain::cursor::Cursor;
+use lumen_inbox::domain::ids::Rev;
 use lumen_inbox::wire::event::{self, CloseData, Event, InboxData, MessageData, ReadyData, ResyncData};
 use lumen_inbox::wire::sse::{Block, Splitter};
 
@@ -34,6 +36,7 @@ pub struct Reader {
     splitter: Splitter,
     waiting: VecDeque<Received>,
     received: Vec<Received>,
+    came_with: Option<String>,
     cursor: Option<String>,
     ended: Option<Ended>,
 }
@@ -46,6 +49,7 @@ impl Reader {
 
     pub(super) fn new(opening: Opening, head: Head, link: Link) -> Self {
         Self {
+            came_with: opening.named(None),
             opening,
             link: Some(link),
             head,
@@ -64,6 +68,11 @@ impl Reader {
     /// What a browser's next request will have as `Last-Event-ID`: the last id of a complete block.
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
+    }
+
+    /// The cursor that this connection was opened with.
+    pub fn came_with(&self) -> Option<&str> {
+        self.came_with.as_deref()
     }
 
     /// Everything handed out so far, over all connections.
@@ -204,6 +213,7 @@ impl Reader {
         self.hang_up();
         let (head, link) = self.opening.ask(self.cursor.as_deref()).await?;
         (self.head, self.link) = (head, Some(link));
+        self.came_with = self.opening.named(self.cursor.as_deref());
         self.splitter = Splitter::default();
         self.ended = None;
         Ok(())
@@ -233,12 +243,18 @@ impl Reader {
 }
 
 impl Received {
-    fn read(block: Block) -> Self {
+    /// Reads the block's event.
+    pub fn read(block: Block) -> Self {
         let event = block.data.as_ref().map(|data| match event::parse(&block.event, data) {
             Ok(event) => event,
             Err(fault) => panic!("an unreadable event, {fault}: {block:?}"),
         });
         Self { block, event }
+    }
+
+    /// The rev of the block's id, if that is a cursor.
+    pub fn rev(&self) -> Option<Rev> {
+        self.block.id.as_deref()?.parse::<Cursor>().ok().map(|cursor| cursor.rev)
     }
 }
 
