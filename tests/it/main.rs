@@ -10,6 +10,8 @@ mod asleep;
 mod doors;
 mod inbox_model;
 mod kills;
+mod power_cuts;
+mod powercut_shim;
 mod store_contract;
 mod store_files;
 mod streams;
