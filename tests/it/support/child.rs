@@ -215,14 +215,19 @@ impl Child {
 
 impl Drop for Child {
     /// Waits, so that its directory is not removed under it.
-    #[expect(clippy::disallowed_methods, reason = "a drop cannot await, and a killed process is gone in a moment")]
     fn drop(&mut self) {
-        if self.pid().is_none() || self.process.start_kill().is_err() {
-            return;
-        }
-        while let Ok(None) = self.process.try_wait() {
-            thread::sleep(Duration::from_millis(1));
-        }
+        end(&mut self.process);
+    }
+}
+
+/// Kills a process that may still run, by its own id, and waits until it is gone.
+#[expect(clippy::disallowed_methods, reason = "a drop cannot await, and a killed process is gone in a moment")]
+pub(super) fn end(process: &mut tokio::process::Child) {
+    if process.id().is_none() || process.start_kill().is_err() {
+        return;
+    }
+    while let Ok(None) = process.try_wait() {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
