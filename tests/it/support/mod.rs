@@ -18,5 +18,7 @@ pub mod place;
 pub mod reader;
 pub mod responses;
 pub mod script;
+pub mod server;
 pub mod shelf;
+pub mod tokens;
 pub mod told;
