@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that cannot go on panics, and so does what stories share")]
 
+mod inbox_model;
 mod store_contract;
 mod store_files;
 mod streams;
