@@ -6,7 +6,13 @@
     reason = "a story that cannot go on panics, and what stories share is test code outside of any #[test]"
 )]
 
+mod asleep;
+mod disk_fails;
+mod doors;
 mod inbox_model;
+mod kills;
+mod power_cuts;
+mod powercut_shim;
 mod store_contract;
 mod store_files;
 mod streams;

@@ -233,7 +233,6 @@ impl Child {
 
 impl Drop for Child {
     /// Waits, so that its directory is not removed under it.
-    #[expect(clippy::disallowed_methods, reason = "a drop cannot await, and a killed process is gone in a moment")]
     fn drop(&mut self) {
         if self.pid().is_none() || self.process.start_kill().is_err() {
             return;

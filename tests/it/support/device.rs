@@ -66,11 +66,6 @@ impl Device {
         items
     }
 
-    /// Whether it was told anything yet.
-    pub fn has_begun(&self) -> bool {
-        self.knows_from.is_some()
-    }
-
     /// Whether it must fetch the list before it shows the truth.
     pub fn needs_list(&self) -> bool {
         self.needs_list

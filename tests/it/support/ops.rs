@@ -4,7 +4,6 @@
 //! a server and to the model, is the story's.
 
 use lumen_inbox::domain::ids::Rev;
-use lumen_inbox::domain::limits::PAGE_ENTRIES;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
