@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use lumen_inbox::clock::Clock;
 use lumen_inbox::domain::cursor::Cursor;
 use serde_json::{Value, json};
 
@@ -10,15 +9,8 @@ use crate::support::child::{Child, Launch};
 use crate::support::command::{Done, Running, lumen, sh};
 use crate::support::http::{Api, ok};
 use crate::support::opening::{Opening, Unopened};
-use crate::support::tokens::Tokens;
 
 const LIKE: &str = "send --user alice --type like --sender bob --content 点赞了你的作品";
-
-/// The producer's client and the tokens of a server.
-fn caller(server: &Child) -> (Api, Tokens) {
-    let tokens = Tokens::of(server.dir(), Clock::System);
-    (Api::new(server.url(), tokens.producer()), tokens)
-}
 
 /// The next line of a `--json` command.
 async fn object(running: &mut Running) -> Value {
@@ -60,7 +52,7 @@ async fn a_tail_goes_on_through_a_kill_of_the_server() {
     let second = object(&mut programs).await;
     assert_eq!(programs.wait().await.code, Some(0));
 
-    let (api, tokens) = caller(&server);
+    let (api, tokens) = (server.api(), server.tokens());
     let listed = api.with(tokens.user("alice")).list_all().await;
     let stored: Vec<_> = listed.items.iter().rev().map(|item| (item.data.id.to_string(), item.rev)).collect();
     let told = [&first, &second].map(|told| {
@@ -85,13 +77,11 @@ async fn a_tail_waits_for_its_server_and_prints_data_as_they_were_sent() {
     server.restart_in_place().await;
     assert_eq!(object(&mut tail).await["event"], "ready");
 
-    let (api, tokens) = caller(&server);
-    let token = tokens.user("alice");
-    let mut reader = Opening::new(server.addr(), token).open().await;
+    let mut reader = server.opening("alice").open().await;
     reader.expect_ready().await;
     let odd = "two\nlines, \u{1b}[31m, \u{2028} and \"quotes\"";
     let draft = json!({"user": "alice", "type": "my.own", "content": odd, "extra": {"b": 1.50, "a": [null]}});
-    ok::<Value>(api.post(&draft).await);
+    ok::<Value>(server.api().post(&draft).await);
     let sent = reader.next().await.block;
     let expected = format!(r#"{{"event":"message","id":"{}","data":{}}}"#, sent.id.unwrap(), sent.data.unwrap());
     assert_eq!(tail.line().await, expected);
@@ -119,7 +109,7 @@ async fn the_lines_that_serve_prints_work_as_they_are() {
 #[tokio::test]
 async fn a_tail_begins_and_ends_where_it_is_told_to() {
     let server = Child::start().await;
-    let (api, tokens) = caller(&server);
+    let (api, tokens) = (server.api(), server.tokens());
     for (kind, content) in [("like", "1"), ("comment", "2"), ("follow", "3"), ("like", "4")] {
         ok::<Value>(api.post(&json!({"user": "alice", "type": kind, "content": content})).await);
     }
@@ -147,7 +137,7 @@ async fn a_tail_begins_and_ends_where_it_is_told_to() {
 #[tokio::test]
 async fn who_has_had_enough_of_a_tail_just_goes() {
     let server = Child::start().await;
-    let (api, _) = caller(&server);
+    let api = server.api();
     let mut piped = lumen("tail --user alice").at(&server).start();
     let mut stopped = lumen("tail --user alice").at(&server).start();
     piped.until_said("open:").await;
@@ -180,7 +170,7 @@ async fn what_cannot_work_is_told_with_its_cure() {
         std::fs::write(&path, text).unwrap();
         path.into_os_string().into_string().unwrap()
     };
-    let (api, tokens) = caller(&server);
+    let (api, tokens) = (server.api(), server.tokens());
     let alices = file("alice", &tokens.user("alice"));
     let (empty, garbage) = (file("empty", "\n"), file("garbage", "one-line\n"));
     for (words, code, told) in [
@@ -256,7 +246,7 @@ async fn a_signed_token_is_for_what_it_says() {
 #[tokio::test]
 async fn a_tail_outlives_its_token_where_another_can_be_had() {
     let server = Child::start().await;
-    let (api, tokens) = caller(&server);
+    let (api, tokens) = (server.api(), server.tokens());
     let files = tempfile::tempdir().unwrap();
     let (file, fresh) = (files.path().join("token"), files.path().join("fresh"));
     let short = tokens.user_for("alice", Duration::from_secs(3));
@@ -283,7 +273,7 @@ async fn a_tail_outlives_its_token_where_another_can_be_had() {
 #[tokio::test]
 async fn no_secret_is_written_however_much_is_logged() {
     let server = Launch::new().arg("-vv").env("RUST_LOG", "trace").start().await;
-    let (api, tokens) = caller(&server);
+    let (api, tokens) = (server.api(), server.tokens());
     let (alice, forged) = (tokens.user("alice"), "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.Zm9yZ2Vk");
     let key = std::fs::read(server.dir().join("key")).unwrap();
     let mut open = Opening::new(server.addr(), alice.clone()).token_in_query().open().await;

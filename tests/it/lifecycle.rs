@@ -22,7 +22,6 @@ use crate::support::opening::Opening;
 use crate::support::patience;
 use crate::support::server::Server;
 use crate::support::shelf::NOON;
-use crate::support::tokens::Tokens;
 
 const STREAMS: usize = 20;
 const PUBLISHERS: usize = 4;
@@ -31,8 +30,7 @@ const PUBLISHERS: usize = 4;
 #[tokio::test]
 async fn a_signal_under_streams_and_posts_loses_nothing() {
     let mut server = Child::start().await;
-    let tokens = Tokens::of(server.dir(), Clock::System);
-    let api = Api::new(server.url(), tokens.producer());
+    let (api, tokens) = (server.api(), server.tokens());
     let chaos = Chaos::start(server.addr()).await;
     let (mut followers, mut readers) = (Vec::new(), Vec::new());
     for user in 0..PUBLISHERS {
@@ -94,7 +92,7 @@ async fn publish_until_it_ends(user: usize, api: Api) -> BTreeMap<String, Notifi
 #[tokio::test]
 async fn a_request_under_way_is_finished_while_nobody_else_is_let_in() {
     let mut server = Child::start().await;
-    let tokens = Tokens::of(server.dir(), Clock::System);
+    let tokens = server.tokens();
     let probe = Api::new(server.url(), "");
     let probed = async |path: &str| probe.try_send(probe.request(Method::GET, path)).await;
     assert_eq!(probed("/healthz").await.unwrap(), (200, json!({"status": "alive"})));
@@ -112,7 +110,7 @@ async fn a_request_under_way_is_finished_while_nobody_else_is_let_in() {
     slow.send(head.as_bytes()).await.unwrap();
     assert_eq!(patience::within(slow.head()).await.unwrap().unwrap().status, 100, "the body is waited for");
     slow.send(begun.as_bytes()).await.unwrap();
-    let mut reader = Opening::new(server.addr(), tokens.user("ada")).open().await;
+    let mut reader = server.opening("ada").open().await;
     reader.expect_ready().await;
     server.terminate();
     assert_eq!(reader.expect_close().await.reason, "draining");
@@ -179,15 +177,14 @@ async fn who_comes_with_the_drain_is_told_to_come_back() {
 #[tokio::test]
 async fn a_second_server_on_one_directory_is_told_who_has_it() {
     let mut first = Child::start().await;
-    let tokens = Tokens::of(first.dir(), Clock::System);
     let Err(second) = first.launch().try_start().await else { panic!("two servers on one directory") };
     assert_eq!(second.status.code(), Some(1), "{second:?}");
     let told = format!("is in use by pid {}: end that `lumen serve`, or name another", first.pid().unwrap());
     assert!(second.stderr.contains(&told), "{}", second.stderr);
-    Api::new(first.url(), tokens.producer()).publish("ada", "unharmed").await;
+    first.api().publish("ada", "unharmed").await;
     first.kill9().await;
     let third = first.launch().start().await;
-    assert_eq!(Api::new(third.url(), tokens.user("ada")).list_all().await.items.len(), 1);
+    assert_eq!(third.api().with(third.tokens().user("ada")).list_all().await.items.len(), 1);
 }
 
 #[tokio::test]
@@ -226,13 +223,12 @@ async fn what_keeps_it_from_starting_is_told_with_its_cure() {
 #[tokio::test]
 async fn a_post_whose_answer_was_lost_is_there_once() {
     let mut server = Child::start().await;
-    let tokens = Tokens::of(server.dir(), Clock::System);
-    let api = Api::new(server.url(), tokens.producer());
+    let (api, tokens) = (server.api(), server.tokens());
     let chaos = Chaos::start(server.addr()).await;
-    let mut away = Opening::new(server.addr(), tokens.user("ada")).open().await;
+    let mut away = server.opening("ada").open().await;
     away.expect_ready().await;
     away.hang_up();
-    let mut open = Opening::new(server.addr(), tokens.user("ada")).open().await;
+    let mut open = server.opening("ada").open().await;
     open.expect_ready().await;
 
     chaos.for_next(Mode::Stall);

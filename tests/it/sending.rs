@@ -3,23 +3,19 @@
 use std::fs::File;
 use std::path::Path;
 
-use lumen_inbox::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::support::chaos::{Chaos, Mode};
 use crate::support::child::Child;
 use crate::support::command::{Done, lumen};
 use crate::support::http::Api;
-use crate::support::opening::Opening;
 use crate::support::reader::Reader;
-use crate::support::tokens::Tokens;
 
 /// Ada's client and her open stream.
 async fn ada(server: &Child) -> (Api, Reader) {
-    let token = Tokens::of(server.dir(), Clock::System).user("ada");
-    let mut reader = Opening::new(server.addr(), token.clone()).open().await;
+    let mut reader = server.opening("ada").open().await;
     reader.expect_ready().await;
-    (Api::new(server.url(), token), reader)
+    (server.api().with(server.tokens().user("ada")), reader)
 }
 
 /// What ada has, oldest first.
