@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::term::Notes;
 use crate::auth::Keys;
@@ -84,7 +84,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
 /// A stream is a descriptor, and the usual limit of a shell is 1,024.
 fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(open_files) => info!(open_files, "limit of open files"),
+        Ok(open_files) => debug!(open_files, "limit of open files"),
         Err(fault) => warn!(%fault, "the limit of open files cannot be raised"),
     }
 }
