@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use lumen_inbox::cli::Cli;
+use lumen_inbox::cli::{Cli, Command};
 use lumen_inbox::cmd;
 use lumen_inbox::exit::Exit;
 use lumen_inbox::telemetry;
@@ -13,8 +13,9 @@ use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init(cli.global.log_level("warn"), false);
-    let runtime = match runtime(&cli) {
+    let serves = matches!(cli.command, Command::Serve(_));
+    telemetry::init(cli.global.log_level(if serves { "info" } else { "warn" }), false);
+    let runtime = match runtime(serves) {
         Ok(runtime) => runtime,
         Err(fault) => return failed(&anyhow::Error::new(fault).context("the runtime cannot be started")),
     };
@@ -27,9 +28,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// One thread is enough for a client.
-fn runtime(_cli: &Cli) -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+/// One thread is enough for a client; a server takes one a core.
+fn runtime(serves: bool) -> std::io::Result<Runtime> {
+    let mut builder = if serves { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    builder.enable_all().build()
 }
 
 /// Tells why, in the last line.

@@ -35,7 +35,6 @@ struct Plan {
 #[derive(Clone, Copy)]
 struct Figures {
     bytes_a_stream: f64,
-    kernel_bytes_a_stream: f64,
     cpu_us_a_delivery: f64,
     open_s: f64,
 }
@@ -74,10 +73,6 @@ fn main() {
         plan.rounds
     );
     println!("  memory a stream    {:.2} KB", median(&lumen, |figures| figures.bytes_a_stream) / 1024.0);
-    println!(
-        "  kernel a stream    {:.2} KB (both ends)",
-        median(&lumen, |figures| figures.kernel_bytes_a_stream) / 1024.0
-    );
     println!("  CPU a delivery     {cpu:.2} us, {:.2} times the null server's {floor:.2} us", cpu / floor);
     println!("  streams opened     {:.0} a second", plan.streams as f64 / median(&lumen, |figures| figures.open_s));
 }
@@ -91,12 +86,12 @@ fn users(plan: &Plan) -> usize {
 }
 
 async fn round_of(plan: &Plan, mut server: Server) -> Figures {
-    let before = (server.resident_bytes(), kernel_bytes());
+    let before = server.resident_bytes();
     let began = Instant::now();
     let delivered = Arc::new(AtomicUsize::new(0));
     let streams = open(plan, &server, &delivered).await;
     let open_s = began.elapsed().as_secs_f64();
-    let after = (server.resident_bytes(), kernel_bytes());
+    let after = server.resident_bytes();
 
     let spent = server.cpu_us();
     server.publish(plan).await;
@@ -108,13 +103,7 @@ async fn round_of(plan: &Plan, mut server: Server) -> Figures {
     }
     let cpu_us_a_delivery = (server.cpu_us() - spent) / due as f64;
     drop(streams);
-    let each = |before: f64, after: f64| (after - before) / plan.streams as f64;
-    Figures {
-        bytes_a_stream: each(before.0, after.0),
-        kernel_bytes_a_stream: each(before.1, after.1),
-        cpu_us_a_delivery,
-        open_s,
-    }
+    Figures { bytes_a_stream: (after - before) / plan.streams as f64, cpu_us_a_delivery, open_s }
 }
 
 /// Opens all streams, each up to its `ready`; then each counts the events that it is sent.
@@ -267,14 +256,6 @@ fn first_line(child: &mut Child) -> String {
 
 fn now() -> i64 {
     lumen_inbox::clock::Clock::System.now()
-}
-
-/// Memory of all TCP sockets of this machine, both ends of the loopback.
-fn kernel_bytes() -> f64 {
-    let stat = std::fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
-    let pages =
-        stat.lines().find_map(|line| line.strip_prefix("TCP:")?.rsplit("mem ").next()?.trim().parse::<f64>().ok());
-    pages.unwrap_or_default() * 4096.0
 }
 
 /// The floor: blocking sockets, one `write` a stream and event, nothing else.

@@ -39,6 +39,11 @@ impl Claims {
         Self::new(name, now, ttl, Some(ADMIN))
     }
 
+    /// From this instant on the token is refused.
+    pub fn expires_at(&self) -> Millis {
+        self.exp.saturating_mul(1000)
+    }
+
     fn new(sub: &str, now: Millis, ttl: Duration, scope: Option<&'static str>) -> Self {
         let end = now.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
         let exp = end.div_euclid(1000) + i64::from(end.rem_euclid(1000) > 0);

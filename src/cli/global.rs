@@ -10,12 +10,19 @@ use crate::client::endpoint::ServerUrl;
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Where the server is.
-    #[arg(long, value_name = "URL", env = "LUMEN_URL", default_value = "http://127.0.0.1:8080", global = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LUMEN_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8080",
+        global = true
+    )]
     pub url: ServerUrl,
 
     /// The server's data directory, with the signing key in it [default: $STATE_DIRECTORY, else
     /// $XDG_DATA_HOME/lumen, else ~/.local/share/lumen].
-    #[arg(long, value_name = "DIR", env = "LUMEN_DATA_DIR", global = true)]
+    #[arg(long, value_name = "DIR", env = "LUMEN_DATA_DIR", hide_env_values = true, global = true)]
     pub data_dir: Option<PathBuf>,
 
     /// A file that holds a token, read anew whenever one is needed. Without it the token is $LUMEN_TOKEN, or is

@@ -4,7 +4,9 @@ pub mod duration;
 pub mod global;
 pub mod rate;
 pub mod send;
+pub mod serve;
 pub mod tail;
+pub mod token;
 
 use clap::{Parser, Subcommand};
 
@@ -32,8 +34,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Serve(serve::Options),
     Send(send::Options),
     Tail(tail::Options),
+    Token(token::Options),
 }
 
 #[cfg(test)]

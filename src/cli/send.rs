@@ -20,9 +20,11 @@ Examples:
   lumen send drafts.ndjson                a file with a draft a line
   export-drafts | lumen send - --rate 500/s
 
-A draft is a JSON object: {\"user\": \"alice\", \"type\": \"like\", \"content\": \"…\"}, with \"users\" for several, and,
-if you like, \"sender\", \"link\", \"extra\", \"key\" and \"ttl_s\". A draft without a key gets one of the run and its
-line number, so that the same file can be sent again, after a fault or an interruption, and nothing is sent twice.";
+A draft is a JSON object: {\"user\": \"alice\", \"type\": \"like\", \"content\": \"…\"},
+with \"users\" for several, and, if you like, \"sender\", \"link\", \"extra\", \"key\" and
+\"ttl_s\". A draft without a key gets one of the run and its line number, so that
+the same file can be sent again, after a fault or an interruption, and nothing is
+sent twice.";
 
 /// Put notifications in: one from flags, or many as NDJSON drafts.
 #[derive(Debug, Args)]

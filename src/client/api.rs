@@ -49,3 +49,57 @@ async fn post<T: DeserializeOwned>(
     serde_json::from_slice(&body)
         .map_err(|fault| Failure::NotLumen { url: url.clone(), what: format!("its answer cannot be read ({fault})") })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::client::script::{answer, play, problem};
+
+    const PUBLISHED: &str = r#"{"id":"01932f4e-5b1c-7000-8000-000000000000","user":"a","rev":7,"unread_count":2,"streams":1,"duplicate":false}"#;
+
+    #[tokio::test]
+    async fn a_draft_goes_with_the_token_and_its_answer_is_read() {
+        let (server, requests) = play(vec![answer("201 Created", PUBLISHED)]).await;
+        let published = publish(&server, &json!({"user": "a"})).await.unwrap();
+        assert_eq!((published.rev, published.unread_count, published.streams), (7, 2, 1));
+        let request = requests.await.unwrap().remove(0);
+        assert!(request.starts_with("post /api/v1/notifications http/1.1\r\n"), "{request}");
+        for part in
+            ["authorization: bearer secret\r\n", "content-type: application/json\r\n", "\r\n\r\n{\"user\":\"a\"}"]
+        {
+            assert!(request.contains(part), "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_when_to_come_back() {
+        let (server, _) = play(vec![problem("503 Service Unavailable", "retry-after: 7", "")]).await;
+        let failure = publish_batch(&server, "{}\n".into()).await.unwrap_err();
+        assert_eq!(failure.retry_after(), Some(Duration::from_secs(7)));
+        assert!(failure.may_pass());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_lumen_is_told_from_what_is_down() {
+        for (reply, may_pass) in [
+            (answer("200 OK", "<html>"), false),
+            (answer("404 Not Found", "nothing here"), false),
+            (answer("302 Found\r\nlocation: http://127.0.0.1:1/", ""), false),
+            (answer("502 Bad Gateway\r\ncontent-type: text/html", "<html>"), true),
+            (String::new(), true),
+        ] {
+            let (server, _) = play(vec![reply]).await;
+            let failure = publish(&server, &json!({})).await.unwrap_err();
+            assert_eq!(failure.may_pass(), may_pass, "{failure}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_without_anyone_refuses() {
+        let (server, requests) = play(vec![]).await;
+        requests.await.unwrap();
+        assert_eq!(publish(&server, &json!({})).await, Err(Failure::Refused(server.url().clone())));
+    }
+}

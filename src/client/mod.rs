@@ -6,6 +6,8 @@ pub mod api;
 pub mod backoff;
 pub mod endpoint;
 pub mod failure;
+#[cfg(test)]
+pub mod script;
 pub mod stream;
 mod transport;
 

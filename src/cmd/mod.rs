@@ -1,9 +1,11 @@
 //! The commands: what was typed becomes work, and its outcome becomes lines and an exit code. Alone prints.
 
 mod send;
+mod serve;
 mod server;
 mod tail;
 pub mod term;
+mod token;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -14,8 +16,10 @@ use crate::exit::Exit;
 /// What is to be told in the last line; see [`term::fault`].
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let done = match &cli.command {
+        Command::Serve(options) => serve::run(options, &cli.global).await,
         Command::Send(options) => send::run(options, &cli.global).await,
         Command::Tail(options) => tail::run(options, &cli.global).await,
+        Command::Token(options) => token::run(options, &cli.global).await,
     };
     match done {
         Err(fault) if fault.is::<term::ClosedPipe>() => Ok(Exit::Ok),

@@ -25,8 +25,7 @@ mod line;
 pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let server = server::endpoint(global)?;
     if options.user.is_none() && matches!(server.access(), Access::Key { .. }) {
-        let message = "say whose stream it is with --user ID, or hand over a user's token with --token-file";
-        return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message).into());
+        return Err(nobody().into());
     }
     let mut interrupt = Interrupt::listen()?;
     let from = options.from.unwrap_or(Place::Head);
@@ -41,6 +40,17 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
         tail.notes.say(&format!("to go on from here: --from {cursor}"));
     }
     Ok(ended)
+}
+
+/// Whose stream is known from the token, or has to be typed, which clap cannot know.
+fn nobody() -> clap::Error {
+    let mut cli = Cli::command();
+    cli.build();
+    let message = "say whose stream it is with --user ID, or hand over a user's token with --token-file or LUMEN_TOKEN";
+    match cli.find_subcommand_mut("tail") {
+        Some(tail) => tail.error(ErrorKind::MissingRequiredArgument, message),
+        None => cli.error(ErrorKind::MissingRequiredArgument, message),
+    }
 }
 
 async fn after(timeout: Option<Duration>) {
@@ -82,6 +92,11 @@ impl<'a> Tail<'a> {
     }
 
     fn at_timeout(&self) -> Exit {
+        if !self.met {
+            // Silence from an inbox that nobody looked into says nothing.
+            self.notes.say("no stream was open in time");
+            return Exit::Failed;
+        }
         let Some(wanted) = self.options.exit_after else { return Exit::Ok };
         self.notes.say(&format!("{} of {} notifications came in time", count(self.printed), count(wanted.get())));
         Exit::Failed
@@ -112,6 +127,7 @@ impl<'a> Tail<'a> {
         let missed = match (ready.resumed, ready.missed) {
             (true, Some(0)) => ", nothing was missed".to_owned(),
             (true, Some(missed)) if missed > 1000 => ", more than 1,000 changes were missed".to_owned(),
+            (true, Some(1)) => ", one missed change follows".to_owned(),
             (true, Some(missed)) => format!(", {} missed changes follow", count(missed)),
             _ => String::new(),
         };

@@ -23,6 +23,12 @@ pub fn locate(typed: Option<PathBuf>) -> Result<PathBuf, HomeError> {
     locate_by(typed, |name| std::env::var_os(name))
 }
 
+/// Where a command in a shell of this user looks when nothing is typed or set for it.
+pub fn usual() -> Option<PathBuf> {
+    // The state directory of a unit is set for that unit alone.
+    locate_by(None, |name| if name == "STATE_DIRECTORY" { None } else { std::env::var_os(name) }).ok()
+}
+
 fn locate_by(typed: Option<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, HomeError> {
     // A relative one is ignored, as the XDG rules have it, and so is an empty one.
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());

@@ -6,6 +6,6 @@ mod dir;
 mod error;
 mod lock;
 
-pub use dir::{Home, locate};
+pub use dir::{Home, locate, usual};
 pub use error::HomeError;
 pub use lock::Lock;

@@ -1,8 +1,18 @@
 //! The stories: each module one thing that lumen promises, told through its own doors.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on panics, and so does what stories share")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a story that cannot go on panics, and what stories share is test code outside of any #[test]"
+)]
 
+mod asleep;
+mod disk_fails;
+mod doors;
 mod inbox_model;
+mod kills;
+mod power_cuts;
+mod powercut_shim;
 mod store_contract;
 mod store_files;
 mod streams;

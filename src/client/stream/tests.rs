@@ -1,39 +1,12 @@
-//! Streams against a listener that plays a script: one canned answer a connection, then the connection's end.
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+//! Streams against a server that plays a script.
 
 use super::*;
-use crate::client::access::{Access, Token};
+use crate::client::access::Access;
+use crate::client::script::{answer, hold, play, play_to, problem};
 use crate::domain::change::Counts;
 use crate::domain::ids::Rev;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n";
-
-/// Plays `answers`, one a connection, and yields the request heads.
-async fn play(answers: Vec<String>) -> (Endpoint, JoinHandle<Vec<String>>) {
-    play_to(Access::Given(Token::parse("secret", "test").unwrap()), answers).await
-}
-
-async fn play_to(access: Access, answers: Vec<String>) -> (Endpoint, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url: crate::client::ServerUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let heads = tokio::spawn(async move {
-        let mut heads = Vec::new();
-        for answer in answers {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(socket.read_u8().await.unwrap());
-            }
-            heads.push(String::from_utf8(head).unwrap().to_lowercase());
-            socket.write_all(answer.as_bytes()).await.unwrap();
-        }
-        heads
-    });
-    (Endpoint::new(url, access).unwrap(), heads)
-}
 
 fn open(server: Endpoint, from: Place) -> Stream {
     let mut stream = Stream::open(server, None, Options { from, snapshot: 0 });
@@ -52,17 +25,8 @@ fn ready(id: &str) -> String {
     format!("event: ready\n{id}retry: 1\ndata: {{{rest},{}\n\n", &counts[1..])
 }
 
-fn problem(status: &str, extra: &str) -> String {
-    let body = r#"{"type":"about:blank","title":"No","status":STATUS,"detail":"why","code":"c","cure":"do it"}"#;
-    let body = body.replace("STATUS", &status[..3]);
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\n{extra}content-length: {length}\r\n\r\n{body}"
-    )
-}
-
 fn other(head: &str) -> String {
-    format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n")
+    answer(head, "")
 }
 
 /// The steps up to the failure that ends the stream.
@@ -131,7 +95,7 @@ async fn data_comes_as_it_was_sent() {
 #[tokio::test]
 async fn what_somebody_must_change_ends_the_stream() {
     for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found"] {
-        let (server, _) = play(vec![problem(status, "")]).await;
+        let (server, _) = play(vec![problem(status, "", "")]).await;
         let (steps, end) = all(&mut open(server, Place::Head)).await;
         assert_eq!((steps.len(), end.to_string()), (0, "No: why; do it".to_owned()));
     }
@@ -152,7 +116,7 @@ async fn what_somebody_must_change_ends_the_stream() {
 #[tokio::test]
 async fn what_passes_is_tried_again() {
     let answers = vec![
-        problem("503 Service Unavailable", "retry-after: 0\r\n"),
+        problem("503 Service Unavailable", "retry-after: 0", ""),
         other("502 Bad Gateway\r\nretry-after: 0"),
         format!("{HEAD}{}", ready("")),
         String::new(),
@@ -212,7 +176,24 @@ async fn an_ended_token_is_replaced_where_there_is_another() {
     }
 }
 
-#[test]
-fn a_dead_link_is_known_after_two_and_a_half_heartbeats() {
-    assert_eq!(patience(Duration::from_secs(2)), Duration::from_secs(5));
+#[tokio::test]
+async fn a_link_that_is_silent_is_dead() {
+    for begun in ["", HEAD] {
+        let (server, holding) = hold(begun).await;
+        let mut stream = open(server, Place::Head);
+        stream.patience = Duration::from_millis(20);
+        let step = stream.next().await.unwrap();
+        assert!(matches!(step, Step::Reconnecting { why: Failure::Silent { .. }, .. }), "{step:?}");
+        holding.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_dead_after_two_and_a_half_of_the_servers_heartbeats() {
+    let beats_in = |seconds: u64| ready("").replace("\"heartbeat_s\":15", &format!("\"heartbeat_s\":{seconds}"));
+    let (server, _) = play(vec![format!("{HEAD}{}", beats_in(2))]).await;
+    let mut stream = open(server, Place::Head);
+    assert_eq!(stream.patience, Duration::from_millis(37_500));
+    stream.next().await.unwrap();
+    assert_eq!(stream.patience, Duration::from_secs(5));
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::batch::{Batch, Next, Queue};
 use super::lines::{self, Fault};
+use super::pace::Pace;
 use super::source::{self, Source};
 use super::tally::Tally;
 use crate::cli::global::Global;
-use crate::cli::rate::Rate;
 use crate::cli::send::Options;
 use crate::client::backoff::Backoff;
 use crate::client::{Endpoint, Failure, api};
@@ -22,8 +22,6 @@ use crate::exit::Exit;
 /// Pauses between tries of a batch.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// With a rate, a batch holds no more lines than belong to this time: an even flow, not a burst a second.
-const RATED_BATCH: Duration = Duration::from_millis(100);
 
 pub async fn run(file: &Path, options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let server = server::endpoint(global)?;
@@ -33,10 +31,9 @@ pub async fn run(file: &Path, options: &Options, global: &Global) -> anyhow::Res
     if drawn {
         notes.say(&format!("run {run}: to send the same lines again, and none twice, add --run {run}"));
     }
-    let most = options.rate.map_or(options.batch, |rate| options.batch.min(rate.count_in(RATED_BATCH)));
-    let queue = Queue::new(lines::read(reader, run.clone()), most);
+    let pace = Pace::new(options.rate);
+    let queue = Queue::new(lines::read(reader, run.clone()), pace.batch(options.batch));
     let progress = notes.progress("lines", lines);
-    let pace = Pace { rate: options.rate, next: Instant::now() };
     let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut sending = Sending { server, notes, progress, pace, backoff, tally: Tally::default() };
 
@@ -50,15 +47,23 @@ pub async fn run(file: &Path, options: &Options, global: &Global) -> anyhow::Res
     drop(progress);
     let interrupted = matches!(ended, Ok(Exit::Interrupted));
     let summary = if global.json { tally.json(&run, took, interrupted) } else { tally.line(took) };
-    Out::stdout().line(&summary).await?;
+    let told = Out::stdout().line(&summary).await;
+    // That nobody reads the summary makes no success of a failure.
     match ended? {
-        Exit::Ok if tally.faulty > 0 => Err(anyhow!(
-            "{} faulty lines were not sent; put them right in their places and send all again with --run {run}: what is \
-             there is not sent twice",
-            count(tally.faulty)
-        )),
+        Exit::Ok if tally.faulty > 0 => Err(unsent(tally.faulty, &run)),
+        Exit::Ok => told.map(|()| Exit::Ok),
         exit => Ok(exit),
     }
+}
+
+/// What is to be done about faulty lines.
+fn unsent(faulty: u64, run: &str) -> anyhow::Error {
+    let lines =
+        if faulty == 1 { "a faulty line was".to_owned() } else { format!("{} faulty lines were", count(faulty)) };
+    anyhow!(
+        "{lines} not sent; put right what is wrong, each line in its place, and send all again with --run {run}: what is \
+         there is not sent twice"
+    )
 }
 
 struct Sending {
@@ -137,20 +142,58 @@ impl Sending {
     }
 }
 
-/// Holds lines back to a rate. What an outage kept waiting is not made up for by a burst.
-struct Pace {
-    rate: Option<Rate>,
-    /// When the next lines may go.
-    next: Instant,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::script::{answer, play, problem};
 
-impl Pace {
-    async fn wait(&mut self, lines: usize) {
-        if let Some(rate) = self.rate {
-            sleep_until(self.next).await;
-            let late = Instant::now().duration_since(self.next);
-            let kept = if late > RATED_BATCH { Instant::now() } else { self.next };
-            self.next = kept + rate.time_for(lines);
-        }
+    const FIELDS: &str = r#","errors":[{"line":2,"field":"link","code":"c","detail":"bad"}]"#;
+
+    fn results(lines: &[usize]) -> String {
+        let result = |line: &usize| {
+            format!(
+                r#"{{"line":{line},"id":"01932f4e-5b1c-7000-8000-000000000000","user":"a","rev":1,"unread_count":1,"streams":0,"duplicate":false}}"#
+            )
+        };
+        let results: Vec<String> = lines.iter().map(result).collect();
+        answer("201 Created", &format!(r#"{{"results":[{}]}}"#, results.join(",")))
+    }
+
+    /// Sends three lines to a server that plays `answers`; the tally, the bodies it got, and the end.
+    async fn sent(answers: Vec<String>) -> (Tally, Vec<String>, anyhow::Result<()>) {
+        let (server, requests) = play(answers).await;
+        let lines = lines::read(&b"{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n"[..], "r".into());
+        let mut notes = Notes::new(true);
+        let progress = notes.progress("lines", None);
+        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(1));
+        let mut sending = Sending { server, notes, progress, pace: Pace::new(None), backoff, tally: Tally::default() };
+        let ended = sending.all(Queue::new(lines, 500)).await;
+        let body = |request: String| request.split_once("\r\n\r\n").unwrap().1.to_owned();
+        (sending.tally, requests.await.unwrap().into_iter().map(body).collect(), ended)
+    }
+
+    const ALL: &str = "{\"a\":1,\"key\":\"r:1\"}\n{\"a\":2,\"key\":\"r:2\"}\n{\"a\":3,\"key\":\"r:3\"}\n";
+    const GOOD: &str = "{\"a\":1,\"key\":\"r:1\"}\n{\"a\":3,\"key\":\"r:3\"}\n";
+
+    #[tokio::test]
+    async fn a_batch_is_sent_until_it_is_in_and_without_its_faulty_lines() {
+        let (tally, bodies, ended) = sent(vec![
+            problem("503 Service Unavailable", "", ""),
+            String::new(),
+            problem("422 Unprocessable Content", "", FIELDS),
+            problem("429 Too Many Requests", "", ""),
+            results(&[1, 2]),
+        ])
+        .await;
+        ended.unwrap();
+        assert_eq!(bodies, [ALL, ALL, ALL, GOOD, GOOD]);
+        assert_eq!((tally.sent, tally.duplicates, tally.faulty), (2, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_names_no_line_ends_it() {
+        let (tally, bodies, ended) = sent(vec![problem("403 Forbidden", "", "")]).await;
+        assert_eq!(format!("{:#}", ended.unwrap_err()), "the lines could not be sent: No: why; do it");
+        assert_eq!((bodies.len(), tally.sent, tally.faulty), (1, 0, 0));
     }
 }

@@ -4,6 +4,7 @@ mod batch;
 mod lines;
 mod many;
 mod one;
+mod pace;
 mod source;
 mod tally;
 

@@ -1,0 +1,151 @@
+//! Faults row 3: the power goes under 64 publishers, and the disk keeps what was fsynced, nothing else. What was
+//! acknowledged is there, the database is whole, every device comes to the truth. The same harness with a disk that is
+//! not asked (`synchronous=OFF`) sees losses, or it would prove nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use lumen_inbox::clock::Clock;
+use lumen_inbox::domain::ids::NotificationId;
+use lumen_inbox::random;
+use rusqlite::Connection;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::chaos::Chaos;
+use crate::support::child::{Child, Launch};
+use crate::support::follower::Follower;
+use crate::support::http::Api;
+use crate::support::opening::Opening;
+use crate::support::powercut::{Shim, cut};
+use crate::support::publishers::{Acknowledged, Publishers};
+use crate::support::tokens::Tokens;
+
+/// Power cuts of the suite; `scripts/power-cuts` makes more.
+const CUTS: usize = 50;
+const PUBLISHERS: usize = 64;
+const USERS: usize = 8;
+/// Acknowledgements between two cuts, at most.
+const POSTS_A_LIFE: u64 = 400;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn power_cuts_lose_nothing_that_was_acknowledged() {
+    let cuts = std::env::var("LUMEN_TEST_CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(CUTS);
+    let mut world = World::start(Some(random::within(0..=u64::MAX - 1)), |launch| launch).await;
+    let mut followers = world.followers().await;
+    for cut in 1..=cuts {
+        world.publishers.further(random::within(1..=POSTS_A_LIFE) as usize).await;
+        world.cut_power().await;
+        let missing = world.missing();
+        assert!(missing.is_empty(), "cut {cut} lost {missing:?}");
+        world.start_again().await;
+    }
+    let World { publishers, .. } = world;
+    let acknowledged = publishers.stop().await;
+    for follower in &mut followers {
+        follower.assert_shows_the_truth().await;
+    }
+    eprintln!("power cuts: {cuts}, {} acknowledged, 0 lost", acknowledged.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_fsync_the_same_harness_sees_losses() {
+    // Without a seed, so that what is left of the database is nothing, and not something damaged.
+    let mut world = World::start(None, |launch| launch.env("POWERCUT_DEAF", "lumen.db")).await;
+    world.publishers.further(200).await;
+    world.cut_power().await;
+    assert!(!world.missing().is_empty());
+}
+
+/// A server on a disk that forgets, and its publishers.
+struct World {
+    server: Child,
+    image: TempDir,
+    tokens: Tokens,
+    chaos: Chaos,
+    publishers: Publishers,
+    /// Acknowledged when the power went.
+    acknowledged: Vec<Acknowledged>,
+}
+
+impl World {
+    async fn start(seed: Option<u64>, with: impl FnOnce(Launch) -> Launch) -> Self {
+        let image = tempfile::tempdir().unwrap();
+        let launch = Launch::new();
+        let variables = Shim::build().variables(launch.dir(), image.path(), seed);
+        let launch = variables.into_iter().fold(with(launch), |launch, (name, value)| launch.env(name, value));
+        let server = launch.start().await;
+        let tokens = Tokens::of(server.dir(), Clock::System);
+        let api = Api::new(server.url(), tokens.producer());
+        let publishers = Publishers::start(PUBLISHERS, USERS, &api, server.url());
+        let chaos = Chaos::start(server.addr()).await;
+        Self { server, image, tokens, chaos, publishers, acknowledged: Vec::new() }
+    }
+
+    /// A device of each user, from the start.
+    async fn followers(&self) -> Vec<Follower> {
+        let mut followers = Vec::new();
+        for user in 0..USERS {
+            let token = self.tokens.user(&format!("u{user}"));
+            let opening = Opening::new(self.chaos.addr(), token.clone()).last_event_id_in_query("000000-0");
+            let api = Api::new(format!("http://{}", self.chaos.addr()), token);
+            followers.push(Follower::open(&format!("u{user}"), opening, api).await);
+        }
+        followers
+    }
+
+    async fn cut_power(&mut self) {
+        self.server.kill9().await;
+        // Whoever has an answer has it from before the cut: all of these must be there.
+        self.acknowledged = self.publishers.acknowledged();
+        cut(self.server.dir(), self.image.path());
+    }
+
+    async fn start_again(&mut self) {
+        self.server.restart().await;
+        self.chaos.point_at(self.server.addr());
+        self.publishers.move_to(self.server.url());
+    }
+
+    /// What was acknowledged and is not on the disk. Looks at a copy, since to look at a database recovers it.
+    ///
+    /// # Panics
+    /// When the database is damaged, or its counts are not what the rows add up to.
+    fn missing(&self) -> Vec<Acknowledged> {
+        let copy = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(self.server.dir()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
+        let Some(stored) = stored(&copy.path().join("lumen.db")) else { return self.acknowledged.clone() };
+        let is_missing = |row: &&Acknowledged| stored.get(&row.content) != Some(&row.id);
+        self.acknowledged.iter().filter(is_missing).cloned().collect()
+    }
+}
+
+/// Content and id of each row; `None` where not even the tables came to the disk.
+fn stored(path: &Path) -> Option<BTreeMap<String, NotificationId>> {
+    let database = Connection::open(path).unwrap();
+    let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+    let tables: i64 = database.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    if tables == 0 {
+        return None;
+    }
+    let drifted: i64 = database
+        .query_row(
+            "SELECT COUNT(*) FROM inbox WHERE unread != (SELECT COUNT(*) FROM notification WHERE inbox = inbox.id)
+             OR head != (SELECT MAX(rev) FROM notification WHERE inbox = inbox.id)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(drifted, 0, "counts and heads are of their rows");
+    let mut select = database.prepare("SELECT body, id FROM notification").unwrap();
+    let rows = select.query_map([], |row| {
+        let body: Value = serde_json::from_str(row.get_ref(0)?.as_str()?).unwrap();
+        Ok((body["content"].as_str().unwrap().to_owned(), NotificationId::from_bytes(row.get(1)?)))
+    });
+    Some(rows.unwrap().map(Result::unwrap).collect())
+}
