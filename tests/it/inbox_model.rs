@@ -196,7 +196,7 @@ async fn play(server: &Server, user: &str, ops: &[Op]) {
 #[test]
 fn devices_show_what_the_model_says_whatever_their_links_do() {
     static USERS: AtomicUsize = AtomicUsize::new(0);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = runtime.block_on(Server::start());
     let config =
         ProptestConfig { cases: 40, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() };

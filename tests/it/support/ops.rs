@@ -4,6 +4,7 @@
 //! a server and to the model, is the story's.
 
 use lumen_inbox::domain::ids::Rev;
+use lumen_inbox::domain::limits::PAGE_ENTRIES;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -118,7 +119,8 @@ fn mode() -> impl Strategy<Value = Mode> {
     prop_oneof![2 => Just(Mode::Pass), 3 => (place(), end()).prop_map(|(place, end)| Mode::Cut(place, end))]
 }
 
-/// Behind `ready`, behind a block with an id (a replayed frame, a step, between two pages of 100) or within the next.
+/// Behind `ready`, behind a block with an id (each replayed frame, a step), around the seam of two pages, or within the
+/// next block.
 fn place() -> impl Strategy<Value = Where> {
     let then = || prop_oneof![Just(0usize), 1usize..80];
     prop_oneof![
@@ -126,7 +128,7 @@ fn place() -> impl Strategy<Value = Where> {
         1 => (1usize..600).prop_map(Where::Bytes),
         2 => then().prop_map(|then| Where::Block { of: Kind::Event("ready"), nth: 1, then }),
         4 => (1usize..6, then()).prop_map(|(nth, then)| Where::Block { of: Kind::Id, nth, then }),
-        1 => (95usize..110, then()).prop_map(|(nth, then)| Where::Block { of: Kind::Id, nth, then }),
+        2 => (PAGE_ENTRIES - 1..PAGE_ENTRIES + 3, then()).prop_map(|(nth, then)| Where::Block { of: Kind::Id, nth, then }),
     ]
 }
 
