@@ -12,6 +12,7 @@ mod inbox_model;
 mod kills;
 mod power_cuts;
 mod powercut_shim;
+mod real_traffic;
 mod store_contract;
 mod store_files;
 mod streams;
