@@ -29,7 +29,8 @@ pub struct Options {
     #[arg(long, value_name = "ID")]
     pub user: Option<UserId>,
 
-    /// Begin after this cursor, or with all that is still there. Without it, with what comes from now on.
+    /// Begin after this cursor, or with all that is still there; of more than 1,000 changes nothing is told again but
+    /// that. Without it, with what comes from now on.
     #[arg(long, value_name = "CURSOR|start", value_parser = place)]
     pub from: Option<Place>,
 
@@ -37,7 +38,8 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub exit_after: Option<NonZeroU64>,
 
-    /// End after this time, like 30s; without the N notifications of --exit-after by then, with exit code 1.
+    /// End after this time, like 30s; with exit code 1 if no stream was open by then, or without the N notifications
+    /// of --exit-after.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
 

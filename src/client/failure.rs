@@ -88,7 +88,9 @@ pub(super) fn status_may_pass(status: u16) -> bool {
 
 /// A problem in a line: what, why, the first faults, the cure.
 fn told(problem: &Problem) -> String {
-    let faults: Vec<String> = problem.errors.iter().take(FAULTS_TOLD).map(fault).collect();
+    // Of a single fault the detail may be all that there is to say.
+    let untold = |fault: &String| !problem.detail.contains(fault.as_str());
+    let faults: Vec<String> = problem.errors.iter().take(FAULTS_TOLD).map(fault).filter(untold).collect();
     let more = match problem.errors.len().saturating_sub(FAULTS_TOLD) {
         0 => String::new(),
         more => format!(", and {more} more"),
@@ -155,6 +157,8 @@ mod tests {
         let told = |errors| Failure::Problem(Box::new(problem(422).with_errors(errors))).to_string();
         assert_eq!(told(vec![]), "What: why; the cure");
         assert_eq!(told(vec![fault("users[1]"), fault("")]), "What: why (users[1]: bad (user ann), bad); the cure");
+        let only = problem(422).with_errors(vec![FieldError { detail: "why".into(), ..fault("") }]);
+        assert_eq!(Failure::Problem(Box::new(only)).to_string(), "What: why; the cure");
         let many = ["a", "b", "c", "d", "e"].map(fault).to_vec();
         assert_eq!(told(many), "What: why (a: bad, b: bad, c: bad, and 2 more); the cure");
     }

@@ -1,5 +1,7 @@
 //! A server for tests that plays a script: one canned answer a connection, then the connection's end.
 
+use std::future::pending;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -13,8 +15,7 @@ pub async fn play(answers: Vec<String>) -> (Endpoint, JoinHandle<Vec<String>>) {
 }
 
 pub async fn play_to(access: Access, answers: Vec<String>) -> (Endpoint, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url: ServerUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let (listener, server) = listen(access).await;
     let requests = tokio::spawn(async move {
         let mut requests = Vec::new();
         for answer in answers {
@@ -24,7 +25,25 @@ pub async fn play_to(access: Access, answers: Vec<String>) -> (Endpoint, JoinHan
         }
         requests
     });
-    (Endpoint::new(url, access).unwrap(), requests)
+    (server, requests)
+}
+
+/// Begins one answer and never ends it.
+pub async fn hold(begun: &'static str) -> (Endpoint, JoinHandle<()>) {
+    let (listener, server) = listen(Access::Given(Token::parse("secret", "test").unwrap())).await;
+    let holding = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        request(&mut socket).await;
+        socket.write_all(begun.as_bytes()).await.unwrap();
+        pending().await
+    });
+    (server, holding)
+}
+
+async fn listen(access: Access) -> (TcpListener, Endpoint) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: ServerUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    (listener, Endpoint::new(url, access).unwrap())
 }
 
 async fn request(socket: &mut TcpStream) -> String {

@@ -6,27 +6,30 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
 
 use super::term::Notes;
 use crate::auth::Keys;
 use crate::cli::global::Global;
 use crate::cli::serve::Options;
 use crate::clock::Clock;
-use crate::domain::limits::HEARTBEAT;
+use crate::domain::limits::{HEARTBEAT, READERS};
 use crate::exit::Exit;
 use crate::home::{self, Home};
 use crate::http::{self, Parts};
 use crate::hub::Hub;
 use crate::shutdown::Shutdown;
 use crate::store::{self, Store};
+use crate::wire::event::CloseReason;
 
-/// Connections that read: of these the hub's catch-up takes all but one.
-const READERS: usize = 4;
+/// How long a process whose disk failed waits for its streams and callers to be told.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until a signal comes, then ends in good order.
 ///
@@ -50,21 +53,28 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let mut serving = pin!(http::serve(listener, parts, shutdown.clone()));
 
     greeting::tell(addr, &home, global).await?;
-    let ending = async {
-        tokio::select! {
-            () = &mut serving => {}
-            () = signals.come() => {
-                info!(streams = hub.streams(), "draining");
-                hub.drain();
-                shutdown.begin();
-                serving.await;
-            }
-        }
+    let fatal = tokio::select! {
+        () = signals.come() => None,
+        fatal = store.failed() => Some(fatal),
+        // It ends only after the shutdown has begun.
+        () = &mut serving => None,
+    };
+    info!(streams = hub.streams(), "draining");
+    // First it is no longer ready: who is told to go must not find it so.
+    shutdown.begin();
+    if let Some(fatal) = fatal {
+        hub.end_all(CloseReason::StoreDown);
+        let _ = timeout(LAST_WORDS, serving).await;
+        return Err(fatal.into());
+    }
+    hub.drain();
+    let ended = async {
+        serving.await;
         store.close().await;
     };
     tokio::select! {
         fatal = store.failed() => Err(fatal.into()),
-        () = ending => {
+        () = ended => {
             Notes::new(global.quiet).say("ended in good order");
             Ok(Exit::Ok)
         }
@@ -74,7 +84,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
 /// A stream is a descriptor, and the usual limit of a shell is 1,024.
 fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(open_files) => info!(open_files, "limit of open files"),
+        Ok(open_files) => debug!(open_files, "limit of open files"),
         Err(fault) => warn!(%fault, "the limit of open files cannot be raised"),
     }
 }

@@ -92,6 +92,11 @@ impl<'a> Tail<'a> {
     }
 
     fn at_timeout(&self) -> Exit {
+        if !self.met {
+            // Silence from an inbox that nobody looked into says nothing.
+            self.notes.say("no stream was open in time");
+            return Exit::Failed;
+        }
         let Some(wanted) = self.options.exit_after else { return Exit::Ok };
         self.notes.say(&format!("{} of {} notifications came in time", count(self.printed), count(wanted.get())));
         Exit::Failed

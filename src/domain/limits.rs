@@ -54,6 +54,10 @@ pub const MAILBOX_BYTES: usize = 64 * 1024;
 pub const PAGE_ENTRIES: usize = 100;
 /// Bytes of a catch-up page, at least one entry being told.
 pub const PAGE_BYTES: usize = 64 * 1024;
+/// Connections that read the database: pages are short, and two cores answer no more at a time.
+pub const READERS: usize = 4;
+/// Catch-up reads at a time: a storm of returning streams leaves one reader for lists.
+pub const CATCH_UP_READS: usize = READERS - 1;
 /// Entries after a cursor that an opening stream is still replayed; over it a list is the cheaper way.
 pub const REPLAY_ENTRIES: usize = 1_000;
 /// Entries of an inbox's log, so that whoever missed at most [`REPLAY_ENTRIES`] is always replayed.

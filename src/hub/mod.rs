@@ -26,12 +26,9 @@ use self::registry::Registry;
 use crate::clock::Clock;
 use crate::domain::cursor::Presented;
 use crate::domain::ids::{Millis, UserId};
+use crate::domain::limits::CATCH_UP_READS;
 use crate::store::{Commits, Store};
 use crate::wire::event::CloseReason;
-
-/// Catch-up reads at a time. One less than the store has readers by default, so that a storm of returning streams
-/// leaves one for lists.
-const CATCH_UP: usize = 3;
 
 /// What a stream asks for.
 #[derive(Debug, Clone)]
@@ -73,7 +70,7 @@ impl Hub {
             registry: Registry::default(),
             store,
             heartbeat,
-            catch_up: Semaphore::new(CATCH_UP),
+            catch_up: Semaphore::new(CATCH_UP_READS),
             draining: AtomicBool::new(false),
             ticks: AtomicU64::new(0),
         });
@@ -99,10 +96,15 @@ impl Hub {
         Ok(Subscription::open(self.0.clone(), mailbox, cursor, snapshot))
     }
 
-    /// Ends every stream, and refuses those that come later.
+    /// Ends every stream with `draining`, and refuses those that come later.
     pub fn drain(&self) {
+        self.end_all(CloseReason::Draining);
+    }
+
+    /// Ends every stream for this reason, and refuses those that come later.
+    pub fn end_all(&self, reason: CloseReason) {
         self.0.draining.store(true, Ordering::SeqCst);
-        self.0.registry.for_each(|mailbox| mailbox.close(CloseReason::Draining));
+        self.0.registry.for_each(|mailbox| mailbox.close(reason));
     }
 
     /// How many streams are open.

@@ -9,7 +9,7 @@ use super::{Hub, Request, Subscription};
 use crate::clock::Clock;
 use crate::domain::cursor::{Cursor, Presented};
 use crate::domain::ids::{Millis, Rev};
-use crate::domain::limits::HEARTBEAT;
+use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT};
 use crate::domain::notification::check;
 use crate::store::{Config, Store};
 use crate::wire::sse::{Block, Splitter};
@@ -43,9 +43,10 @@ impl Desk {
         self.hub.subscribe(request).unwrap()
     }
 
-    async fn post(&self) {
+    /// Posts one notification, and says to how many streams it was handed.
+    async fn post(&self) -> usize {
         let draft = check(serde_json::json!({"user": "ada", "type": "like", "content": "x"})).unwrap();
-        self.store.append(vec![draft]).await.unwrap();
+        self.store.append(vec![draft]).await.unwrap()[0].streams
     }
 
     /// Posts while the stream's mailbox cannot be found: the news is lost, and the row is there.
@@ -131,4 +132,21 @@ async fn a_close_that_overtakes_the_ready_has_the_cursor_that_the_client_came_wi
         let block = next(stream).await;
         assert_eq!((block.event.as_str(), block.id.as_deref()), ("close", id));
     }
+}
+
+/// The mailbox is registered first, then the store is read: what commits between the two is in both, and told once.
+#[tokio::test(start_paused = true)]
+async fn what_commits_while_a_stream_opens_is_told_once() {
+    let desk = desk().await;
+    let permits = desk.hub.0.catch_up.acquire_many(CATCH_UP_READS as u32).await.unwrap();
+    let mut stream = desk.open_at(Presented::Cursor("000000-0".parse().unwrap()));
+    let opening = futures_util::poll!(stream.next());
+    assert!(opening.is_ready(), "the first bytes need no read");
+    assert!(futures_util::poll!(stream.next()).is_pending(), "the read waits");
+    assert_eq!(desk.post().await, 1, "the stream is there already");
+    drop(permits);
+    assert_eq!(next(&mut stream).await.event, "ready");
+    assert_eq!(rev(&next(&mut stream).await), 1);
+    assert_eq!(desk.post().await, 1);
+    assert_eq!(rev(&next(&mut stream).await), 2);
 }

@@ -21,6 +21,11 @@ pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
+/// Why one line of several is not JSON. The line that the parser counts would always be its first.
+pub fn fault_in_line(fault: &serde_json::Error) -> String {
+    fault.to_string().replace(" at line 1 column ", " at column ")
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     /// Containers around this value.

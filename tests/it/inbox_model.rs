@@ -1,12 +1,12 @@
-//! Faults row 48: random creates, marks and removals on one inbox, with devices whose links are cut anywhere, against a
-//! model. A steady device is equal at every step, the others once all is quiet.
+//! Faults row 48: whatever happens to an inbox and to the links of its devices, each device shows what a model of the
+//! inbox says: one device after every step, all of them once their links are whole.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::join_all;
 use lumen_inbox::domain::change::Counts;
-use lumen_inbox::domain::ids::NotificationId;
-use lumen_inbox::wire::api::{Changed, Published, PublishedAll};
+use lumen_inbox::domain::ids::{NotificationId, Rev};
+use lumen_inbox::wire::api::{Changed, PublishedAll};
 use lumen_inbox::wire::event::ItemData;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -19,168 +19,193 @@ use crate::support::model::{Missing, Model, Outcome};
 use crate::support::ops::{Op, ops};
 use crate::support::server::Server;
 
-/// Devices with a breaking link, beside the steady one.
-const BREAKING: usize = 2;
-const OPS: usize = 60;
-const CASES: u32 = 64;
-/// Rows that some inboxes begin with, so that what a device missed is several pages.
-const LARGE: usize = 230;
+/// The link of the first is never broken.
+const DEVICES: usize = 3;
+/// A page of catch-up has a hundred.
+const MANY: usize = 130;
 
-#[test]
-fn every_device_shows_what_the_model_says() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let server = runtime.block_on(Server::start());
-    let users = AtomicUsize::new(0);
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
-    TestRunner::new(config)
-        .run(&(prop::bool::weighted(0.3), ops(BREAKING, OPS)), |(large, ops)| {
-            let user = format!("u{}", users.fetch_add(1, Ordering::Relaxed));
-            runtime.block_on(async {
-                let mut case = Case::begin(&server, &user).await;
-                if large {
-                    case.fill().await;
-                }
-                case.run(ops).await;
-            });
-            Ok(())
-        })
-        .unwrap();
-    runtime.block_on(server.stop());
-}
-
-struct Case {
+/// An inbox as it is and as it ought to be.
+struct Inbox {
+    user: String,
     producer: Api,
     api: Api,
-    user: String,
     model: Model,
     made: Vec<NotificationId>,
-    steady: Follower,
-    breaking: Vec<(Chaos, Follower)>,
 }
 
-impl Case {
-    async fn begin(server: &Server, user: &str) -> Self {
-        let mut breaking = Vec::new();
-        for _ in 0..BREAKING {
-            let chaos = Chaos::start(server.addr()).await;
-            let follower = follower(server, user, chaos.addr()).await;
-            breaking.push((chaos, follower));
-        }
-        Self {
-            producer: server.api().clone(),
-            api: server.user(user),
-            user: user.to_owned(),
-            model: Model::default(),
-            made: Vec::new(),
-            steady: follower(server, user, server.addr()).await,
-            breaking,
-        }
+/// A device with a link of its own.
+struct Device {
+    chaos: Chaos,
+    follower: Follower,
+    stalled: bool,
+    /// It comes back while the next operation is done, so that the two meet.
+    coming_back: Option<Mode>,
+}
+
+impl Inbox {
+    fn new(server: &Server, user: &str) -> Self {
+        let (producer, api) = (server.api().clone(), server.user(user));
+        Self { user: user.to_owned(), producer, api, model: Model::default(), made: Vec::new() }
     }
 
-    async fn fill(&mut self) {
-        let contents: Vec<String> = (0..LARGE).map(|n| n.to_string()).collect();
-        let draft = |content| json!({"user": self.user, "type": "like", "content": content});
-        let drafts: Vec<_> = contents.iter().map(draft).collect();
-        let all: PublishedAll = ok(self.producer.batch(&drafts).await);
-        for (row, content) in all.results.iter().zip(&contents) {
-            self.made.push(row.id);
-            self.model.create(row.id, content);
-        }
-    }
-
-    async fn run(mut self, ops: Vec<Op>) {
-        for op in ops {
-            self.step(op).await;
-            let head = self.model.head();
-            self.steady.until(|device| device.at() >= head).await;
-            assert_shows(&self.steady, &self.model);
-        }
-        for (chaos, follower) in &mut self.breaking {
-            chaos.for_new(Mode::Pass);
-            chaos.for_open(Mode::Pass);
-            follower.assert_shows_the_truth().await;
-            assert_shows(follower, &self.model);
-        }
-        let counts: Counts = ok(self.api.counts().await);
-        assert_eq!(counts, self.model.counts());
-    }
-
-    async fn step(&mut self, op: Op) {
-        let Case { api, model, made, .. } = self;
+    async fn play(&mut self, op: &Op) {
         match op {
-            Op::Create => {
-                let content = format!("{}", made.len());
-                let published: Published = self.producer.publish(&self.user, &content).await;
-                made.push(published.id);
-                let outcome = model.create(published.id, &content);
-                assert_eq!((Some(published.rev), published.unread_count), (outcome.rev, outcome.counts.unread));
-            }
+            Op::Create => self.create(1).await,
+            Op::CreateMany => self.create(MANY).await,
             Op::Read(pick) => {
-                let Some(id) = pick.of(made) else { return };
-                answers(api.read(id).await, model.read(*id));
+                let Some(&id) = pick.of(&self.made) else { return };
+                let ought = self.model.read(id);
+                self.expect(self.api.read(id).await, ought);
             }
             Op::Unread(pick) => {
-                let Some(id) = pick.of(made) else { return };
-                answers(api.unread(id).await, model.unread(*id));
+                let Some(&id) = pick.of(&self.made) else { return };
+                let ought = self.model.unread(id);
+                self.expect(self.api.unread(id).await, ought);
             }
             Op::Delete(pick) => {
-                let Some(id) = pick.of(made) else { return };
-                answers(api.delete(id).await, model.delete(*id));
+                let Some(&id) = pick.of(&self.made) else { return };
+                let ought = self.model.delete(id);
+                self.expect(self.api.delete(id).await, ought);
             }
             Op::ReadIds(picks) => {
-                let ids: Vec<_> = picks.iter().filter_map(|pick| pick.of(made).copied()).collect();
-                answers(api.read_ids(&ids).await, Ok(model.read_ids(&ids)));
+                let ids: Vec<_> = picks.iter().filter_map(|pick| pick.of(&self.made).copied()).collect();
+                let ought = self.model.read_ids(&ids);
+                self.expect(self.api.read_ids(&ids).await, Ok(ought));
             }
             Op::ReadUpTo(up_to) => {
-                let rev = up_to.rev(model.head());
-                answers(api.read_up_to(rev).await, Ok(model.read_up_to(rev)));
+                let rev = up_to.rev(self.model.head());
+                let ought = self.model.read_up_to(rev);
+                self.expect(self.api.read_up_to(rev).await, Ok(ought));
             }
-            Op::ReadAll => answers(api.read_all().await, Ok(model.read_all())),
+            Op::ReadAll => {
+                let ought = self.model.read_all();
+                self.expect(self.api.read_all().await, Ok(ought));
+            }
             Op::Seen(up_to) => {
-                let rev = up_to.rev(model.head());
-                answers(api.seen(rev).await, Ok(model.seen(rev)));
+                let rev = up_to.rev(self.model.head());
+                let ought = self.model.seen(rev);
+                self.expect(self.api.seen(rev).await, Ok(ought));
             }
-            Op::Cut { device, place, end } => self.breaking[device].0.for_open(Mode::Cut(place, end)),
-            Op::Stall { device } => self.breaking[device].0.for_open(Mode::Stall),
-            Op::Resume { device } => {
-                let (chaos, follower) = &mut self.breaking[device];
-                chaos.for_open(Mode::Pass);
-                follower.assert_shows_the_truth().await;
-            }
-            Op::Reconnect { device, mode } => {
-                let (chaos, follower) = &mut self.breaking[device];
-                chaos.cut_all();
-                chaos.for_next(mode);
-                follower.come_back().await;
-            }
+            Op::Cut { .. } | Op::Reconnect { .. } | Op::Stall { .. } | Op::Resume { .. } => {}
         }
+    }
+
+    async fn create(&mut self, number: usize) {
+        let contents: Vec<_> = (0..number).map(|n| format!("n{}", self.made.len() + n)).collect();
+        let drafts: Vec<_> =
+            contents.iter().map(|text| json!({"user": self.user, "type": "like", "content": text})).collect();
+        let PublishedAll { results } = ok(self.producer.batch(&drafts).await);
+        assert_eq!(results.len(), number);
+        for (published, content) in results.iter().zip(&contents) {
+            let ought = self.model.create(published.id, content);
+            assert_eq!((Some(published.rev), published.duplicate), (ought.rev, false));
+            self.made.push(published.id);
+        }
+        assert_eq!(results[number - 1].unread_count, self.model.counts().unread);
+    }
+
+    fn expect(&self, answer: Answer, ought: Result<Outcome, Missing>) {
+        match ought {
+            Ok(Outcome { changed, counts, .. }) => assert_eq!(ok::<Changed>(answer), Changed { changed, counts }),
+            Err(Missing) => assert_eq!(answer.0, 404, "{}", answer.1),
+        }
+    }
+
+    fn assert_model<'a>(&self, items: impl Iterator<Item = &'a ItemData>, counts: Counts) {
+        let shown: Vec<_> = items.map(|i| (i.rev, i.data.id, i.data.content.as_str(), i.data.read)).collect();
+        let ought: Vec<(Rev, _, _, _)> =
+            self.model.list().into_iter().map(|(rev, row)| (rev, row.id, row.content.as_str(), row.read)).collect();
+        assert_eq!((shown, counts), (ought, self.model.counts()));
     }
 }
 
-/// A device that begins with all that is there, also when its first connection brings it nothing.
-async fn follower(server: &Server, user: &str, by: SocketAddr) -> Follower {
-    let mut opening = server.opening(user).last_event_id_in_query("000000-0");
-    opening.move_to(by);
-    Follower::open(user, opening, server.user(user)).await
-}
+impl Device {
+    async fn of(server: &Server, user: &str) -> Self {
+        let chaos = Chaos::start(server.addr()).await;
+        let follower = server.follower(user, chaos.addr()).await;
+        Self { chaos, follower, stalled: false, coming_back: None }
+    }
 
-fn answers(answer: Answer, outcome: Result<Outcome, Missing>) {
-    match outcome {
-        Ok(outcome) => {
-            let changed: Changed = ok(answer);
-            assert_eq!((changed.changed, changed.counts), (outcome.changed, outcome.counts));
+    /// What an operation does to its link.
+    fn play(&mut self, op: &Op) {
+        match op {
+            Op::Cut { place, end, .. } => self.chaos.for_open(Mode::Cut(*place, *end)),
+            Op::Stall { .. } => self.stall(true),
+            Op::Resume { .. } => self.stall(false),
+            Op::Reconnect { mode, .. } => self.coming_back = Some(*mode),
+            _ => {}
         }
-        Err(Missing) => assert_eq!(answer.0, 404, "{}", answer.1),
+    }
+
+    fn stall(&mut self, stalled: bool) {
+        self.stalled = stalled;
+        self.chaos.for_open(if stalled { Mode::Stall } else { Mode::Pass });
+    }
+
+    async fn come_back_if_due(&mut self) {
+        if let Some(mode) = self.coming_back.take() {
+            self.stalled = false;
+            self.chaos.cut_all();
+            self.chaos.for_next(mode);
+            self.follower.come_back().await;
+        }
+    }
+
+    /// Reads up to there, or as far as its link goes.
+    async fn look(&mut self, head: Rev) {
+        if !self.stalled {
+            self.follower.until_or_end(|device| device.at() >= head).await;
+        }
+        assert_eq!(self.follower.device.violations(), Vec::<String>::new());
+    }
+
+    /// Has its link whole from now on.
+    async fn heal(&mut self) {
+        self.come_back_if_due().await;
+        self.chaos.for_new(Mode::Pass);
+        self.chaos.for_open(Mode::Pass);
+        self.follower.assert_shows_the_truth().await;
     }
 }
 
-fn assert_shows(follower: &Follower, model: &Model) {
-    let device = &follower.device;
-    assert_eq!(device.violations(), Vec::<String>::new());
-    let line = |item: &ItemData| (item.rev, item.data.id, item.data.content.clone(), item.data.read);
-    let shown: Vec<_> = device.items().into_iter().map(line).collect();
-    let right: Vec<_> =
-        model.list().into_iter().map(|(rev, row)| (rev, row.id, row.content.clone(), row.read)).collect();
-    assert_eq!(shown, right);
-    assert_eq!(device.counts(), model.counts());
+async fn play(server: &Server, user: &str, ops: &[Op]) {
+    let mut inbox = Inbox::new(server, user);
+    let mut devices = Vec::new();
+    for _ in 0..DEVICES {
+        devices.push(Device::of(server, user).await);
+    }
+    for op in ops {
+        let returns = join_all(devices.iter_mut().map(Device::come_back_if_due));
+        tokio::join!(inbox.play(op), returns);
+        if let Some(device) = op.device() {
+            devices[device + 1].play(op);
+        }
+        for device in &mut devices {
+            device.look(inbox.model.head()).await;
+        }
+        let first = &devices[0].follower.device;
+        inbox.assert_model(first.items().into_iter(), first.counts());
+    }
+    for device in &mut devices {
+        device.heal().await;
+    }
+    let listed = inbox.api.list_all().await;
+    inbox.assert_model(listed.items.iter(), listed.counts);
+}
+
+#[test]
+fn devices_show_what_the_model_says_whatever_their_links_do() {
+    static USERS: AtomicUsize = AtomicUsize::new(0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(Server::start());
+    let config =
+        ProptestConfig { cases: 40, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() };
+    let outcome = TestRunner::new(config).run(&ops(DEVICES - 1, 60), |ops| {
+        let user = format!("u{}", USERS.fetch_add(1, Ordering::Relaxed));
+        runtime.block_on(play(&server, &user, &ops));
+        Ok(())
+    });
+    if let Err(fault) = outcome {
+        panic!("{fault}");
+    }
 }

@@ -7,12 +7,17 @@
 )]
 
 mod asleep;
+mod commands;
+mod disk_fails;
 mod doors;
 mod inbox_model;
 mod kills;
+mod lifecycle;
 mod power_cuts;
 mod powercut_shim;
 mod real_traffic;
+mod refusals;
+mod sending;
 mod store_contract;
 mod store_files;
 mod streams;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::client::access::Access;
-use crate::client::script::{answer, play, play_to, problem};
+use crate::client::script::{answer, hold, play, play_to, problem};
 use crate::domain::change::Counts;
 use crate::domain::ids::Rev;
 
@@ -176,7 +176,24 @@ async fn an_ended_token_is_replaced_where_there_is_another() {
     }
 }
 
-#[test]
-fn a_dead_link_is_known_after_two_and_a_half_heartbeats() {
-    assert_eq!(patience(Duration::from_secs(2)), Duration::from_secs(5));
+#[tokio::test]
+async fn a_link_that_is_silent_is_dead() {
+    for begun in ["", HEAD] {
+        let (server, holding) = hold(begun).await;
+        let mut stream = open(server, Place::Head);
+        stream.patience = Duration::from_millis(20);
+        let step = stream.next().await.unwrap();
+        assert!(matches!(step, Step::Reconnecting { why: Failure::Silent { .. }, .. }), "{step:?}");
+        holding.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_dead_after_two_and_a_half_of_the_servers_heartbeats() {
+    let beats_in = |seconds: u64| ready("").replace("\"heartbeat_s\":15", &format!("\"heartbeat_s\":{seconds}"));
+    let (server, _) = play(vec![format!("{HEAD}{}", beats_in(2))]).await;
+    let mut stream = open(server, Place::Head);
+    assert_eq!(stream.patience, Duration::from_millis(37_500));
+    stream.next().await.unwrap();
+    assert_eq!(stream.patience, Duration::from_secs(5));
 }

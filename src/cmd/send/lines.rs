@@ -129,7 +129,8 @@ impl Cutter {
 }
 
 fn draft(text: &[u8], number: u64, run: &str) -> Result<Draft, String> {
-    let Value::Object(mut fields) = json::parse(text).map_err(|fault| format!("not JSON: {fault}"))? else {
+    let not_json = |fault| format!("not JSON: {}", json::fault_in_line(&fault));
+    let Value::Object(mut fields) = json::parse(text).map_err(not_json)? else {
         return Err("a draft is a JSON object".to_owned());
     };
     let rows = rows(&fields);

@@ -47,15 +47,23 @@ pub async fn run(file: &Path, options: &Options, global: &Global) -> anyhow::Res
     drop(progress);
     let interrupted = matches!(ended, Ok(Exit::Interrupted));
     let summary = if global.json { tally.json(&run, took, interrupted) } else { tally.line(took) };
-    Out::stdout().line(&summary).await?;
+    let told = Out::stdout().line(&summary).await;
+    // That nobody reads the summary makes no success of a failure.
     match ended? {
-        Exit::Ok if tally.faulty > 0 => Err(anyhow!(
-            "{} faulty lines were not sent; put them right in their places and send all again with --run {run}: what is \
-             there is not sent twice",
-            count(tally.faulty)
-        )),
+        Exit::Ok if tally.faulty > 0 => Err(unsent(tally.faulty, &run)),
+        Exit::Ok => told.map(|()| Exit::Ok),
         exit => Ok(exit),
     }
+}
+
+/// What is to be done about faulty lines.
+fn unsent(faulty: u64, run: &str) -> anyhow::Error {
+    let lines =
+        if faulty == 1 { "a faulty line was".to_owned() } else { format!("{} faulty lines were", count(faulty)) };
+    anyhow!(
+        "{lines} not sent; put right what is wrong, each line in its place, and send all again with --run {run}: what is \
+         there is not sent twice"
+    )
 }
 
 struct Sending {

@@ -1,9 +1,10 @@
 //! How far a long work is: a bar on a terminal, a plain line every ten seconds elsewhere.
 
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::text::count;
 
@@ -67,5 +68,9 @@ impl Drop for Progress {
 
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants of this file; one that could not be read would show the default bar.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
+        // Whole ones; the cast saturates, and there is nobody to tell of a bar that cannot be drawn.
+        let _ = write!(text, "{}/s", count(state.per_sec() as u64));
+    })
 }

@@ -15,7 +15,7 @@ use crate::http::edge::headers::expect_media;
 use crate::http::edge::problem::internal;
 use crate::store::Error;
 use crate::wire::api::{NDJSON, PublishedAll};
-use crate::wire::json::parse;
+use crate::wire::json::{fault_in_line, parse};
 use crate::wire::problem::Problem;
 
 pub async fn post(State(app): State<App>, _: Producer, request: Request) -> Result<Response, Problem> {
@@ -79,13 +79,9 @@ impl Batch {
 fn check_line(text: &[u8], key: Option<String>) -> Result<Addressed, Vec<Fault>> {
     match parse(text) {
         Ok(draft) => check(with_key(draft, key)),
-        Err(fault) => Err(vec![Fault {
-            field: String::new(),
-            code: "malformed_json",
-            // The line that the parser counts is always 1 here.
-            detail: fault.to_string().replace(" at line 1 column ", " at column "),
-            user: None,
-        }]),
+        Err(fault) => {
+            Err(vec![Fault { field: String::new(), code: "malformed_json", detail: fault_in_line(&fault), user: None }])
+        }
     }
 }
 

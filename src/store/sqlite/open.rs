@@ -41,7 +41,14 @@ pub(in crate::store) async fn open(path: &Path, readers: usize) -> Result<Opened
         let path = path.to_owned();
         writer.call_raw(move |connection| prepare(connection, &path)).await
     };
-    let secret = prepared.map_err(|fault| unusable(fault.to_string()))??;
+    let secret = match prepared.map_err(|fault| unusable(fault.to_string())).flatten() {
+        Ok(secret) => secret,
+        Err(fault) => {
+            // Whoever is told that the file was refused may move it away at once.
+            let _ = writer.close().await;
+            return Err(fault);
+        }
+    };
     let mut opened = Vec::with_capacity(readers);
     for _ in 0..readers {
         opened.push(open_reader(path).await.map_err(|fault| unusable(fault.to_string()))?);

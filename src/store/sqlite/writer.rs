@@ -59,7 +59,8 @@ impl Writer {
                 // The jobs went with it: their callers are told by their closed channels.
                 failed.send_replace(Some(Fatal(format!("the writer ended: {fault}"))));
             }
-            let _ = connection.close().await;
+            // Dropped with this task, not closed by a call: the crate's thread panics when nobody waits for the answer
+            // to that any more, as at the end of the process.
         });
     }
 

@@ -9,14 +9,17 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
+use lumen_inbox::clock::Clock;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::oneshot;
 
+use super::http::Api;
+use super::opening::Opening;
 use super::patience;
+use super::tokens::Tokens;
 
 /// How a child is started. A clone shares the directory, which is removed with the last of them.
 #[derive(Debug, Clone)]
@@ -151,6 +154,21 @@ impl Child {
         self.launch.dir()
     }
 
+    /// Signs by the key that it made.
+    pub fn tokens(&self) -> Tokens {
+        Tokens::of(self.dir(), Clock::System)
+    }
+
+    /// The producer's client, at where it listens now.
+    pub fn api(&self) -> Api {
+        Api::new(self.url(), self.tokens().producer())
+    }
+
+    /// A stream of the user's, still to be opened.
+    pub fn opening(&self, user: &str) -> Opening {
+        Opening::new(self.addr, self.tokens().user(user))
+    }
+
     /// How it was started, for another on the same directory.
     pub fn launch(&self) -> Launch {
         self.launch.clone()
@@ -215,14 +233,18 @@ impl Child {
 
 impl Drop for Child {
     /// Waits, so that its directory is not removed under it.
-    #[expect(clippy::disallowed_methods, reason = "a drop cannot await, and a killed process is gone in a moment")]
     fn drop(&mut self) {
-        if self.pid().is_none() || self.process.start_kill().is_err() {
-            return;
-        }
-        while let Ok(None) = self.process.try_wait() {
-            thread::sleep(Duration::from_millis(1));
-        }
+        end(&mut self.process);
+    }
+}
+
+/// Kills a process that may still run, by its own id, and waits until it is gone.
+pub(super) fn end(process: &mut tokio::process::Child) {
+    if process.id().is_none() || process.start_kill().is_err() {
+        return;
+    }
+    while let Ok(None) = process.try_wait() {
+        thread::yield_now();
     }
 }
 
@@ -284,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn it_is_ready_says_things_and_ends_by_a_signal() {
         let script =
-            format!("{READY} echo \"$WORD $*\" >&2; trap 'echo bye >&2; exit 7' TERM; while :; do sleep 0.01; done");
+            format!("trap 'echo bye >&2; exit 7' TERM; echo \"$WORD $*\" >&2; {READY} while :; do sleep 0.01; done");
         let mut child = shell(&script).env("WORD", "hello").arg("--more").start().await;
         assert_eq!(child.url(), "http://127.0.0.1:9");
         let dir = child.dir().to_owned();

@@ -45,6 +45,11 @@ impl Device {
         self.conduct = Conduct::new(&self.user, cursor);
     }
 
+    /// Whether it was told from where on it knows the inbox.
+    pub fn has_begun(&self) -> bool {
+        self.knows_from.is_some()
+    }
+
     /// The last rev that the present connection has told.
     pub fn at(&self) -> Rev {
         self.conduct.at()
@@ -59,11 +64,6 @@ impl Device {
         let mut items: Vec<_> = self.items.values().collect();
         items.sort_by_key(|item| std::cmp::Reverse(item.rev));
         items
-    }
-
-    /// Whether it was told anything yet.
-    pub fn has_begun(&self) -> bool {
-        self.knows_from.is_some()
     }
 
     /// Whether it must fetch the list before it shows the truth.
@@ -196,7 +196,7 @@ impl Device {
     pub fn assert_shows(&self, list: &[ItemData], counts: Counts) {
         let mut faults = self.violations();
         faults.extend(self.differences(list, counts));
-        if self.knows_from.is_none() {
+        if !self.has_begun() {
             faults.push("it was told nothing yet".to_owned());
         }
         if self.needs_list {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::device::Device;
 use super::http::Api;
 use super::opening::Opening;
-use super::patience;
+use super::patience::{self, Patience};
 use super::reader::Reader;
 
 /// Before it comes back: a server that says `close` to whoever comes is not to be asked without a pause.
@@ -19,34 +19,47 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Opens a stream of `user`'s; `api` is this user's too.
+    /// Opens a stream of `user`'s, and follows until the device has begun; `api` is this user's too.
     pub async fn open(user: &str, opening: Opening, api: Api) -> Self {
         let reader = opening.open().await;
         let mut device = Device::new(user);
         device.connect(reader.came_with());
-        Self { device, reader, api }
+        let mut follower = Self { device, reader, api };
+        follower.until(Device::has_begun).await;
+        follower
     }
 
-    /// Follows until the device is so.
+    /// Follows until the device is so, coming back whenever the connection ends.
+    ///
+    /// # Panics
+    /// When nothing comes for long that could make it so.
     pub async fn until(&mut self, so: impl Fn(&Device) -> bool) {
+        while !self.until_or_end(&so).await {
+            patience::pause(PACE).await;
+            self.come_back().await;
+        }
+    }
+
+    /// As [`Follower::until`] on this connection alone: whether the device is so, else the connection has ended.
+    pub async fn until_or_end(&mut self, so: impl Fn(&Device) -> bool) -> bool {
+        let mut patience = Patience::begin();
         loop {
             if self.device.needs_list() {
                 let listed = self.api.list_all().await;
                 self.device.take_list(listed.items, listed.counts);
             }
             if so(&self.device) {
-                return;
+                return true;
             }
-            match self.reader.next_block().await {
-                Some(received) => self.device.apply(&received),
-                None => self.come_back().await,
-            }
+            let Some(received) = self.reader.next_block().await else { return false };
+            let (device, reader) = (&mut self.device, &self.reader);
+            assert!(patience.lasts(!received.is_ping()), "only pings for {device:?}; received:\n{reader:?}");
+            device.apply(&received);
         }
     }
 
     /// Ends the connection, if it has not ended, and opens another.
     pub async fn come_back(&mut self) {
-        patience::pause(PACE).await;
         self.reader.resume().await;
         self.device.connect(self.reader.came_with());
     }
@@ -57,7 +70,7 @@ impl Follower {
     /// When the device then does not show exactly what is there, or a stream has misbehaved.
     pub async fn assert_shows_the_truth(&mut self) {
         let listed = self.api.list_all().await;
-        self.until(|device| device.has_begun() && device.at() >= listed.counts.rev).await;
+        self.until(|device| device.at() >= listed.counts.rev).await;
         self.device.assert_shows(&listed.items, listed.counts);
     }
 }

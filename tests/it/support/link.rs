@@ -53,6 +53,8 @@ impl Link {
         loop {
             match self.pieces.pop_front() {
                 Some(Piece::Head(head)) => return Ok(head),
+                // Of the answer before, which may be a mere `100 Continue`.
+                Some(Piece::End) => {}
                 Some(piece) => unreachable!("a {piece:?} before the head"),
                 None if self.read().await? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 None => {}

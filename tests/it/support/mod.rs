@@ -4,6 +4,7 @@
 
 pub mod chaos;
 pub mod child;
+pub mod command;
 pub mod conduct;
 pub mod desk;
 pub mod device;

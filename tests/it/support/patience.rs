@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::sync::LazyLock;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -42,6 +42,23 @@ pub async fn within<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
+/// Patience over several steps, renewed by each that is one forward: a heartbeat is none.
+pub struct Patience(Instant);
+
+impl Patience {
+    pub fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Whether it lasts, and is renewed if this was a step forward.
+    pub fn lasts(&mut self, forward: bool) -> bool {
+        if forward {
+            self.0 = Instant::now();
+        }
+        self.0.elapsed() < PATIENCE
+    }
+}
+
 /// The pace of a retry, in real time.
 pub async fn pause(time: Duration) {
     let mut alarm = Alarm::after(time);
@@ -69,14 +86,13 @@ pub fn stand_still() -> StandStill {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
-    use tokio::time::Instant;
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn paused_time_stands_still_while_a_socket_is_waited_for() {
         let still = stand_still();
-        let began = Instant::now();
+        let began = tokio::time::Instant::now();
         let far = tokio::spawn(tokio::time::sleep(Duration::from_secs(60)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();

@@ -16,7 +16,7 @@ use lumen_inbox::wire::sse::{Block, Splitter};
 
 use super::link::{Ended, Link};
 use super::opening::{Opening, Unopened};
-use super::patience;
+use super::patience::{self, Patience};
 use super::responses::Head;
 
 /// A complete block, and the event that it fired.
@@ -112,8 +112,11 @@ impl Reader {
     /// Reads up to the event that is so, and returns it with all before it.
     pub async fn until(&mut self, so: impl Fn(&Event) -> bool) -> Vec<Received> {
         let mut passed = Vec::new();
+        let mut patience = Patience::begin();
         loop {
-            passed.push(self.next().await);
+            let received = self.next().await;
+            assert!(patience.lasts(!received.is_ping()), "only pings; received so far:\n{self:?}");
+            passed.push(received);
             if passed.last().and_then(|received| received.event.as_ref()).is_some_and(&so) {
                 return passed;
             }
@@ -124,7 +127,7 @@ impl Reader {
     pub async fn messages(&mut self, number: usize) -> Vec<MessageData> {
         let mut messages = Vec::with_capacity(number);
         while messages.len() < number {
-            if let Some(Event::Message(message)) = self.next().await.event {
+            if let Event::Message(message) = self.next_news().await {
                 messages.push(message);
             }
         }
@@ -133,12 +136,8 @@ impl Reader {
 
     /// The next event that is no `ping`.
     async fn next_news(&mut self) -> Event {
-        loop {
-            match self.next().await.event {
-                Some(Event::Ping) | None => {}
-                Some(event) => return event,
-            }
-        }
+        let passed = self.until(|event| *event != Event::Ping).await;
+        passed.into_iter().next_back().and_then(|received| received.event).expect("the last one is an event")
     }
 
     pub async fn expect_ready(&mut self) -> ReadyData {
@@ -250,6 +249,10 @@ impl Received {
             Err(fault) => panic!("an unreadable event, {fault}: {block:?}"),
         });
         Self { block, event }
+    }
+
+    pub fn is_ping(&self) -> bool {
+        self.event == Some(Event::Ping)
     }
 
     /// The rev of the block's id, if that is a cursor.

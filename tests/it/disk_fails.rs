@@ -1,0 +1,40 @@
+//! Faults row 5: an fsync fails. Nothing more is acknowledged, streams are told, and the process ends with one clear
+//! line; what was acknowledged before is there for the next.
+
+use lumen_inbox::clock::Clock;
+use serde_json::json;
+
+use crate::support::child::Launch;
+use crate::support::gcc;
+use crate::support::http::Api;
+use crate::support::reader::Reader;
+use crate::support::tokens::Tokens;
+
+#[tokio::test]
+async fn after_a_failed_fsync_nothing_is_acknowledged_and_the_process_ends() {
+    let shim = gcc::build("fsync_fails.c", "fsync_fails.so", &["-shared", "-fPIC"]);
+    let trigger = tempfile::tempdir().unwrap();
+    let failing = trigger.path().join("now");
+    let launch = Launch::new().env("LD_PRELOAD", shim).env("FSYNC_FAILS_FROM", &failing);
+    let mut server = launch.start().await;
+    let tokens = Tokens::of(server.dir(), Clock::System);
+    let api = Api::new(server.url(), tokens.producer());
+    let kept = api.publish("ada", "kept").await;
+    let mut stream = Reader::open(server.addr(), tokens.user("ada")).await;
+    stream.expect_ready().await;
+
+    std::fs::write(&failing, "").unwrap();
+    let (status, problem) = api.post(&json!({"user": "ada", "type": "like", "content": "refused"})).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("store_down")));
+    let close = stream.expect_close().await;
+    assert_eq!((close.reason.as_str(), close.reconnect), ("store_down", true));
+    let ended = server.wait().await;
+    assert_eq!(ended.status.code(), Some(1));
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: storage I/O error"), "{last}");
+
+    std::fs::remove_file(&failing).unwrap();
+    server.restart().await;
+    let listed = api.at(server.url()).with(tokens.user("ada")).list_all().await;
+    assert!(listed.items.iter().any(|item| item.data.id == kept.id));
+}
