@@ -38,7 +38,7 @@ pub struct Subscription {
     state: State,
     /// Frames to send before anything else is looked at: at most a page.
     out: VecDeque<Bytes>,
-    /// What the client has, once `ready` said so.
+    /// What the client has: what it came with, then what it was told.
     cursor: Option<Cursor>,
     /// Items that it wants whenever it is told to fetch the list.
     snapshot: usize,
@@ -56,7 +56,7 @@ enum State {
 
 /// What was read.
 enum Read {
-    Opened(Presented, Opening),
+    Opened(Opening),
     Page(Page),
     /// The stream's hole cannot be replayed: how the inbox stands now.
     Resync(Reason, Opening),
@@ -68,10 +68,14 @@ impl Subscription {
         let (for_read, its_mailbox) = (hub.clone(), mailbox.clone());
         let read = async move {
             let opening = for_read.opening(&its_mailbox, presented, snapshot).await?;
-            Ok(Read::Opened(presented, opening))
+            Ok(Read::Opened(opening))
         };
         let out = VecDeque::from([Bytes::from_static(event::HELLO)]);
-        Self { hub, mailbox, state: State::Reading(Box::pin(read)), out, cursor: None, snapshot }
+        let cursor = match presented {
+            Presented::Cursor(cursor) => Some(cursor),
+            Presented::Nothing | Presented::Unreadable => None,
+        };
+        Self { hub, mailbox, state: State::Reading(Box::pin(read)), out, cursor, snapshot }
     }
 
     /// The last rev that the client was told.
@@ -81,7 +85,7 @@ impl Subscription {
 
     fn take_in(&mut self, read: Read) {
         match read {
-            Read::Opened(presented, opening) => self.take_opening(presented, opening),
+            Read::Opened(opening) => self.take_opening(opening),
             Read::Page(page) => self.take_page(page),
             Read::Resync(reason, opening) => {
                 self.tell_resync(reason, &opening);
@@ -90,16 +94,12 @@ impl Subscription {
         }
     }
 
-    fn take_opening(&mut self, presented: Presented, opening: Opening) {
+    fn take_opening(&mut self, opening: Opening) {
         let view = opening.page.view;
         let head = view.head();
-        let came_with = match presented {
-            Presented::Cursor(cursor) => Some(cursor),
-            Presented::Nothing | Presented::Unreadable => None,
-        };
         let (id, resumed, missed, items) = match opening.standing {
             Standing::New => (Some(head), false, Some(0), opening.items.as_deref()),
-            Standing::Resumed { missed } => (came_with, true, Some(missed), None),
+            Standing::Resumed { missed } => (self.cursor, true, Some(missed), None),
             Standing::Resync(_) => (None, false, None, None),
         };
         let ready = Ready {

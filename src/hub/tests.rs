@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::{Hub, Request, Subscription};
 use crate::clock::Clock;
-use crate::domain::cursor::Presented;
+use crate::domain::cursor::{Cursor, Presented};
 use crate::domain::ids::{Millis, Rev};
 use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT};
 use crate::domain::notification::check;
@@ -118,6 +118,20 @@ async fn doubled_news_is_told_once() {
     assert_eq!([rev(&next(&mut stream).await), rev(&next(&mut stream).await)], [1, 2]);
     desk.hub.0.registry.remove(&stream.mailbox);
     assert_eq!(desk.hub.streams(), 0, "both are counted and both removed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_overtakes_the_ready_has_the_cursor_that_the_client_came_with() {
+    let desk = desk().await;
+    let cursor: Cursor = "k3f9q2-7".parse().unwrap();
+    let cases =
+        [(Presented::Cursor(cursor), Some("k3f9q2-7")), (Presented::Nothing, None), (Presented::Unreadable, None)];
+    let mut streams = cases.map(|(presented, _)| desk.open_at(presented));
+    desk.hub.drain();
+    for (stream, (_, id)) in streams.iter_mut().zip(cases) {
+        let block = next(stream).await;
+        assert_eq!((block.event.as_str(), block.id.as_deref()), ("close", id));
+    }
 }
 
 /// The mailbox is registered first, then the store is read: what commits between the two is in both, and told once.

@@ -15,6 +15,7 @@ mod kills;
 mod lifecycle;
 mod power_cuts;
 mod powercut_shim;
+mod real_traffic;
 mod refusals;
 mod sending;
 mod store_contract;
