@@ -298,7 +298,7 @@ async fn no_secret_is_written_however_much_is_logged() {
     ] {
         let done = typed.run().await;
         assert!(done.stderr.contains("TRACE") || done.stderr.contains("DEBUG"), "it is loud: {done:?}");
-        written.push(done.lines.join("\n") + &done.stderr);
+        written.push(format!("{}{}", done.lines.join("\n"), done.stderr));
     }
     server.terminate();
     let mut server = server;

@@ -7,6 +7,7 @@
 )]
 
 mod asleep;
+mod browser;
 mod commands;
 mod disk_fails;
 mod doors;

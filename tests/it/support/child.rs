@@ -112,7 +112,7 @@ impl Launch {
         let stdout = process.stdout.take().and_then(|pipe| pipe.into_owned_fd().ok()).expect("its stdout");
         let stderr = process.stderr.take().and_then(|pipe| pipe.into_owned_fd().ok()).expect("its stderr");
         let said = Said::collect(stderr);
-        let line = patience::within(first_line(stdout)).await;
+        let line = patience::within(first_line(stdout, |_| true)).await;
         let mut child = Child { launch: self, process, addr: SocketAddr::from(([0; 4], 0)), said };
         match line {
             Some(Some(line)) => {
@@ -257,12 +257,13 @@ impl ReadyLine {
     }
 }
 
-/// The first line of a pipe, if it has one; the rest is read and forgotten, so that no writer ever waits.
-async fn first_line(pipe: OwnedFd) -> Option<String> {
+/// The first such line of a pipe, if it has one; the rest is read and forgotten, so that no writer ever waits.
+pub async fn first_line(pipe: OwnedFd, such: fn(&str) -> bool) -> Option<String> {
     let (found, line) = oneshot::channel();
     thread::spawn(move || {
         let mut lines = BufReader::new(std::fs::File::from(pipe)).lines();
-        let _ = found.send(lines.next().and_then(Result::ok));
+        let line = lines.by_ref().map_while(Result::ok).find(|line| such(line));
+        let _ = found.send(line);
         lines.for_each(drop);
     });
     line.await.ok().flatten()

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "the stories that use all of it come after it")]
 
+pub mod browser;
 pub mod chaos;
 pub mod child;
 pub mod command;
