@@ -121,6 +121,35 @@ async fn a_batch_with_bad_lines_names_each_and_stores_nothing() {
     server.stop().await;
 }
 
+/// One notification is got as the list has it, by its own user alone; a mark tells the streams whose it was.
+#[tokio::test]
+async fn one_is_got_and_a_mark_names_its_stream() {
+    let server = Server::start().await;
+    let draft = json!({"user": "ada", "type": "follow", "sender": {"username": "bob"}, "content": "x",
+        "link": "/u/bob", "extra": {"n": 1}});
+    let id = ok::<Published>(server.api().post(&draft).await).id;
+    let ada = server.user("ada");
+    let (status, item) = ada.get(id).await;
+    let created_at = item["created_at"].clone();
+    let expected = json!({"id": id, "sender": {"username": "bob"}, "content": "x", "link": "/u/bob", "extra": {"n": 1},
+        "read": false, "created_at": created_at, "type": "follow", "rev": 1});
+    assert_eq!((status, &item), (200, &expected));
+    assert_eq!(ada.list("limit=1").await.1["items"][0], expected);
+    assert_eq!(server.user("ben").get(id).await.0, 404);
+
+    let mut stream = server.reader("ada").await;
+    let name = stream.expect_ready().await.stream;
+    assert_eq!(
+        ada.on_stream(&name).read(id).await.1,
+        json!({"changed": 1, "unread_count": 0, "unseen_count": 0, "rev": 2})
+    );
+    let inbox = stream.expect_inbox().await;
+    assert_eq!((inbox.ids, inbox.origin), (Some(vec![id]), Some(name)));
+    ada.unread(id).await;
+    assert_eq!(stream.expect_inbox().await.origin, None);
+    server.stop().await;
+}
+
 /// Faults row 39: whatever is posted to whom, a stream carries its own user's alone.
 #[tokio::test]
 async fn two_users_never_hear_each_other() {

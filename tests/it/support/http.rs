@@ -121,20 +121,8 @@ impl Api {
     }
 
     pub async fn batch(&self, drafts: &[Value]) -> Answer {
-        self.send(self.batch_of(drafts)).await
-    }
-
-    /// As [`Api::batch`], for a server that may die over it.
-    ///
-    /// # Errors
-    /// When no whole answer came: the outcome is unknown.
-    pub async fn try_batch(&self, drafts: &[Value]) -> Result<Answer, reqwest::Error> {
-        self.try_send(self.batch_of(drafts)).await
-    }
-
-    fn batch_of(&self, drafts: &[Value]) -> RequestBuilder {
         let lines: String = drafts.iter().map(|draft| format!("{draft}\n")).collect();
-        self.request(Method::POST, BATCH).header("content-type", NDJSON).body(lines)
+        self.send(self.request(Method::POST, BATCH).header("content-type", NDJSON).body(lines)).await
     }
 
     /// A page, with a query such as `limit=5&unread=true`.

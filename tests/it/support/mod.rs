@@ -1,7 +1,5 @@
 //! What the stories stand on: devices, a breaking link, a server to run, a client, a model to compare with.
 
-#![allow(dead_code, reason = "the stories that use all of it come after it")]
-
 pub mod browser;
 pub mod chaos;
 pub mod child;

@@ -2,7 +2,6 @@
 //! turned, and rooms that are looked into.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use lumen_inbox::clock::Clock;
@@ -63,10 +62,6 @@ impl Server {
         self.addr
     }
 
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// The producer's client.
     pub fn api(&self) -> &Api {
         &self.api
@@ -115,10 +110,6 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// Another server on the same directory, on another port.
     pub async fn start(self) -> Server {
         Server::start_in(self.dir, self.clock).await
