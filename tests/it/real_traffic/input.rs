@@ -35,7 +35,7 @@ impl Input {
             Ok(text) => ("CollegeMsg", text),
             Err(fault) => {
                 eprintln!("{DATA}: {fault}; made messages of its shape take its place");
-                ("made messages", made(MESSAGES))
+                ("made", made(MESSAGES))
             }
         };
         let text: String = text.split_inclusive('\n').take(1 + most.unwrap_or(MESSAGES)).collect();

@@ -81,7 +81,7 @@ impl Site {
     pub fn name(&self) -> String {
         let Input { name, messages } = &self.input;
         let receivers = self.input.contents().len();
-        format!("{} messages of {name} to {receivers} receivers, {STREAMS} streams", messages.len())
+        format!("{} {name} messages to {receivers} receivers, {STREAMS} streams", messages.len())
     }
 
     /// Kills the server at some moment after the first of these messages, and starts it again where it was.
