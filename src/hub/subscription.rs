@@ -51,7 +51,7 @@ enum State {
     Live,
     /// A page stopped at a limit, and its frames go out before the next is read.
     More,
-    Ended,
+    Ended(CloseReason),
 }
 
 /// What was read.
@@ -189,9 +189,8 @@ impl Subscription {
     }
 
     fn end(&mut self, reason: CloseReason) {
-        debug!(user = %self.mailbox.user(), rev = self.last(), reason = reason.as_str(), "a stream ends");
         self.out.push_back(event::close(self.cursor, reason, random::within(RETRY_MS)));
-        self.state = State::Ended;
+        self.state = State::Ended(reason);
     }
 }
 
@@ -209,7 +208,7 @@ impl Stream for Subscription {
                 return Poll::Ready(Some(frame));
             }
             match &mut this.state {
-                State::Ended => return Poll::Ready(None),
+                State::Ended(_) => return Poll::Ready(None),
                 State::Live => {
                     let mail = ready!(this.mailbox.poll(context));
                     this.take_mail(mail);
@@ -236,6 +235,11 @@ impl Stream for Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.hub.registry.remove(&self.mailbox);
+        let reason = match self.state {
+            State::Ended(reason) => reason.as_str(),
+            _ => "the client went",
+        };
+        debug!(user = %self.mailbox.user(), rev = self.last(), reason, "a stream ended");
     }
 }
 

@@ -25,6 +25,7 @@ pub use self::view::{List, ListQuery, Opening, Page, Standing, View};
 use self::job::Job;
 use self::queue::Queue;
 use self::sqlite::cache::Cache;
+use self::sqlite::checkpoint::Checkpointer;
 use self::sqlite::reader::Readers;
 use crate::clock::Clock;
 use crate::domain::change::{Counts, Item};
@@ -47,6 +48,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     queue: Queue,
     readers: Readers,
+    checkpointer: Checkpointer,
     cache: Arc<Cache>,
     writable: Arc<AtomicBool>,
     failed: watch::Receiver<Option<Fatal>>,
@@ -76,7 +78,8 @@ impl Store {
         };
         writer.start(opened.writer);
         let readers = Readers::new(opened.readers, opened.secret);
-        Ok((Store(Arc::new(Inner { queue, readers, cache, writable, failed })), commits))
+        let checkpointer = Checkpointer::start(opened.checkpointer, &config.path);
+        Ok((Store(Arc::new(Inner { queue, readers, checkpointer, cache, writable, failed })), commits))
     }
 
     /// Stores each draft for each of its users, all or none. Results: drafts in order, in each its users in order.
@@ -150,6 +153,7 @@ impl Store {
 
     /// Finishes what is queued, folds the log of the database into its file, and refuses what comes later.
     pub async fn close(&self) {
+        self.0.checkpointer.stop().await;
         let (reply, done) = oneshot::channel();
         if self.0.queue.finish(reply).is_ok() {
             let _ = done.await;

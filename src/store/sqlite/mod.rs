@@ -2,6 +2,7 @@
 
 mod append;
 pub(super) mod cache;
+pub(super) mod checkpoint;
 mod fault;
 mod group;
 mod keys;

@@ -17,6 +17,10 @@ use crate::store::error::OpenError;
 const BUSY: Duration = Duration::from_secs(5);
 /// The size to which the write-ahead log is cut when it begins anew.
 const WAL_BYTES: i64 = 64 * 1024 * 1024;
+/// Pages of the log after which a commit folds it in itself: a cap, for when the checkpointer cannot keep up.
+const WAL_PAGES: i64 = WAL_BYTES / 4096;
+/// Pages that the writer keeps in memory, in KiB (SQLite wants it negative): the ends of its tables and indexes.
+const WRITER_CACHE_KIB: i64 = -16 * 1024;
 /// Statements kept prepared on a connection: all of ours.
 const STATEMENTS: usize = 64;
 /// The first SQLite without the bug that loses commits when the log is reset.
@@ -25,6 +29,7 @@ const SQLITE_MIN: i32 = 3_051_003;
 pub(in crate::store) struct Opened {
     pub writer: tokio_rusqlite::Connection,
     pub readers: Vec<tokio_rusqlite::Connection>,
+    pub checkpointer: tokio_rusqlite::Connection,
     pub secret: Arc<EpochSecret>,
     /// This run of a server on this database.
     pub generation: i64,
@@ -53,8 +58,9 @@ pub(in crate::store) async fn open(path: &Path, readers: usize) -> Result<Opened
     for _ in 0..readers {
         opened.push(open_reader(path).await.map_err(|fault| unusable(fault.to_string()))?);
     }
+    let checkpointer = open_checkpointer(path).await.map_err(|fault| unusable(fault.to_string()))?;
     let generation = i64::from_le_bytes(random::bytes());
-    Ok(Opened { writer, readers: opened, secret: Arc::new(EpochSecret::new(&secret)), generation })
+    Ok(Opened { writer, readers: opened, checkpointer, secret: Arc::new(EpochSecret::new(&secret)), generation })
 }
 
 /// SQLite would make the file readable for everyone.
@@ -100,7 +106,16 @@ fn check_whole(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
+}
+
+/// Syncs as the writer does: what it moves into the database must be on disk before its place in the log is used again.
+async fn open_checkpointer(path: &Path) -> Result<tokio_rusqlite::Connection, tokio_rusqlite::Error> {
+    let connection = tokio_rusqlite::Connection::open(path).await?;
+    connection.call(|connection| connection.pragma_update(None, "synchronous", "FULL")).await?;
+    Ok(connection)
 }
 
 async fn open_reader(path: &Path) -> Result<tokio_rusqlite::Connection, tokio_rusqlite::Error> {
