@@ -226,26 +226,28 @@ async fn a_body_is_json_and_says_what_it_can_mean() {
     let server = Server::start().await;
     let (site, ada) = (server.api(), server.user("ada"));
     let (read, seen) = (format!("{NOTIFICATIONS}/read"), format!("{NOTIFICATIONS}/seen"));
-    let malformed: [Vec<u8>; 9] = [
-        vec![],
-        b"{".to_vec(),
-        b"{} {}".to_vec(),
-        br#"{"user":"ada","user":"ben"}"#.to_vec(),
-        br#"{"user":"a\u0000b"}"#.to_vec(),
-        br#"{"a\u0000":1}"#.to_vec(),
-        br#"{"user":"\ud800"}"#.to_vec(),
-        b"{\"user\":\"\xff\"}".to_vec(),
-        [b"{\"extra\":".repeat(33), b"1".to_vec(), b"}".repeat(33)].concat(),
+    let deep = [b"{\"extra\":".repeat(33), b"1".to_vec(), b"}".repeat(33)].concat();
+    let malformed: [(&[u8], &str); 10] = [
+        (b"", "malformed_json"),
+        (b"{", "malformed_json"),
+        (b"{} {}", "malformed_json"),
+        (b"\xef\xbb\xbf{}", "malformed_json"),
+        (br#"{"user":"\ud800"}"#, "malformed_json"),
+        (b"{\"user\":\"\xff\"}", "malformed_json"),
+        (br#"{"user":"ada","user":"ben"}"#, "json_doubled_name"),
+        (br#"{"user":"a\u0000b"}"#, "json_nul"),
+        (br#"{"a\u0000":1}"#, "json_nul"),
+        (&deep, "json_too_deep"),
     ];
-    for text in &malformed {
+    for (text, code) in malformed {
         for (api, path) in [(site, NOTIFICATIONS), (&ada, &read), (&ada, &seen)] {
             let shown = String::from_utf8_lossy(text);
-            let wrong = refused(post(api, path, JSON, text.clone()), 400, "malformed_json").await;
+            let wrong = refused(post(api, path, JSON, text.to_vec()), 400, code).await;
             assert!(wrong.body["detail"].as_str().unwrap().contains("line 1 column"), "{shown}: {}", wrong.body);
         }
         if !text.is_empty() {
-            let wrong = refused(post(site, BATCH, NDJSON, [b"\n", &text[..]].concat()), 422, "invalid_draft").await;
-            assert_eq!((wrong.faults(), &wrong.body["errors"][0]["line"]), (vec![("", "malformed_json")], &json!(2)));
+            let wrong = refused(post(site, BATCH, NDJSON, [b"\n", text].concat()), 422, "invalid_draft").await;
+            assert_eq!((wrong.faults(), &wrong.body["errors"][0]["line"]), (vec![("", code)], &json!(2)));
         }
     }
     let good = json!({"user": "ada", "type": "like", "content": "x"});
@@ -261,6 +263,8 @@ async fn a_body_is_json_and_says_what_it_can_mean() {
         (with("colour", json!("red")), ("colour", "unknown_field")),
         (with("users", json!(["ben"])), ("users", "user_and_users")),
         (with("link", json!("javascript:alert(1)")), ("link", "invalid")),
+        (with("content", json!("")), ("content", "empty")),
+        (with("a\n", json!(1)), ("a\\n", "unknown_field")),
         (with("user", json!("")), ("user", "invalid")),
         (with("user", json!("a\nb")), ("user", "invalid")),
         (with("ttl_s", json!(0)), ("ttl_s", "invalid")),
