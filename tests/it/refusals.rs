@@ -95,9 +95,12 @@ async fn each_call_is_let_in_by_its_own_kind_of_token() {
     let forged = Tokens::of(elsewhere.path(), Clock::System);
     let ended = Tokens { clock: Clock::tokio(0), ..server.tokens.clone() }.user("ada");
     for (method, path) in users.iter().chain(&producers) {
-        let bare = reqwest::Client::new().request(method.clone(), format!("http://{}{path}", server.addr()));
-        let missing = refused(bare, 401, "token_missing").await;
+        let bare = || reqwest::Client::new().request(method.clone(), format!("http://{}{path}", server.addr()));
+        let missing = refused(bare(), 401, "token_missing").await;
         assert_eq!(missing.header(WWW_AUTHENTICATE), "Bearer realm=\"lumen\"");
+        assert_eq!(missing.body["detail"], "the request has no token");
+        let basic = refused(bare().header("authorization", "Basic YTpi"), 401, "token_missing").await;
+        assert!(basic.body["detail"].as_str().unwrap().contains("`Bearer TOKEN`"), "{}", basic.body);
         for (token, code) in [
             ("nonsense", "token_malformed"),
             (&forged.user("ada"), "token_wrong_key"),
@@ -120,7 +123,8 @@ async fn each_call_is_let_in_by_its_own_kind_of_token() {
     }
     // A token in the address is for streams alone.
     let list = format!("http://{}{NOTIFICATIONS}?token={}", server.addr(), server.tokens.user("ada"));
-    refused(reqwest::Client::new().get(list), 401, "token_missing").await;
+    let in_address = refused(reqwest::Client::new().get(list), 401, "token_missing").await;
+    assert!(in_address.body["detail"].as_str().unwrap().starts_with("only the stream"), "{}", in_address.body);
     server.stop().await;
 }
 
@@ -160,6 +164,12 @@ async fn paths_and_methods_that_are_not_there_are_told_apart() {
             let mut told: Vec<&str> = wrong.header(ALLOW).split(',').map(str::trim).collect();
             told.sort_unstable();
             assert_eq!(told, allowed, "{method} {path}");
+            let cure = wrong.body["cure"].as_str().unwrap();
+            let named = |method: &&String| *method != "HEAD";
+            assert!(
+                allowed.iter().filter(named).all(|method| cure.contains(method.as_str())),
+                "{method} {path}: {cure}"
+            );
         }
     }
     let bens = server.api().publish("ben", "his").await.id.to_string();
@@ -170,8 +180,17 @@ async fn paths_and_methods_that_are_not_there_are_told_apart() {
             refused(ada.request(method, &format!("{NOTIFICATIONS}/{id}{verb}")), 404, "not_found").await;
         }
     }
-    for query in ["limit=0", "limit=101", "limit=x", "before=-1", "unread=1", "type=Like", "page=2", "limit=1&limit=1"]
-    {
+    for query in [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "before=-1",
+        "unread=1",
+        "type=Like",
+        "type=a,b",
+        "page=2",
+        "limit=1&limit=1",
+    ] {
         refused(ada.request(Method::GET, &format!("{NOTIFICATIONS}?{query}")), 400, "bad_parameter").await;
     }
     for query in ["snapshot=101", "snapshot=x", "last_event_id=abc", "last_event_id=k3f9q2--1"] {

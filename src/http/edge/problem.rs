@@ -45,13 +45,17 @@ impl From<TokenFault> for Problem {
     fn from(fault: TokenFault) -> Problem {
         let cure = match fault {
             TokenFault::Missing => {
-                "send the header `Authorization: Bearer TOKEN`; `lumen token` on the server's host signs one"
+                "send the header `Authorization: Bearer TOKEN`; on the server's host `lumen token --user ID` signs a \
+                 user's, `lumen token --producer` a producer's"
             }
-            TokenFault::Expired => "come back with a fresh token",
+            TokenFault::Expired => {
+                "come back with a fresh token; `lumen token --user ID` or `lumen token --producer` signs one"
+            }
             TokenFault::NotYetValid => "set the signer's clock right, or wait",
             TokenFault::WrongAudience => "send a token without aud",
             TokenFault::WrongKey => "sign with the bytes of the file `key` in the server's data directory",
-            TokenFault::Malformed | TokenFault::WrongAlgorithm => "send a JWT that is signed with HS256",
+            TokenFault::Malformed => "send the token as `lumen token --user ID` or `lumen token --producer` prints it",
+            TokenFault::WrongAlgorithm => "send a JWT that is signed with HS256",
             TokenFault::Claim(_) => "sign a token with sub and exp, and with scope for others than users",
         };
         Problem::new(401, fault.code(), "Not let in", fault.to_string(), cure)
