@@ -1,19 +1,21 @@
 //! Which call is where.
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::{MethodRouter, get, post};
 use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{batch, health, inbox, marks, publish};
 use crate::http::edge::problem::panicked;
+use crate::http::edge::requests;
 use crate::http::{App, stream};
 use crate::wire::api::{BATCH, NOTIFICATIONS, STREAM};
 use crate::wire::problem::Problem;
 
 pub fn router(app: App) -> Router {
     let below = |path: &str| format!("{NOTIFICATIONS}/{path}");
-    Router::new()
+    let router = Router::new()
         .route(NOTIFICATIONS, only("GET or POST", post(publish::post).get(inbox::list)))
         .route(BATCH, only("POST", post(batch::post)))
         .route(STREAM, only("GET", get(stream::open::get)))
@@ -26,8 +28,10 @@ pub fn router(app: App) -> Router {
         .route("/healthz", only("GET", get(health::alive)))
         .route("/readyz", only("GET", get(health::ready)))
         .fallback(no_route)
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
+        .layer(CatchPanicLayer::custom(panicked));
+    // Outermost, so that it sees what a panic was answered with; left out where nobody would see it.
+    let router = if requests::are_logged() { router.layer(from_fn(requests::log)) } else { router };
+    router.with_state(app)
 }
 
 async fn no_route() -> Problem {

@@ -8,6 +8,7 @@
 //! one whose token is for something else 403, both with `WWW-Authenticate`.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use axum::response::{IntoResponse, Response};
@@ -21,12 +22,17 @@ use crate::http::door::body::BodyFault;
 use crate::store;
 use crate::wire::problem::{MEDIA_TYPE, Problem};
 
+/// The code of the problem that a response tells, for the log.
+#[derive(Clone)]
+pub struct Refusal(pub Cow<'static, str>);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Texts and numbers are always JSON.
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = json_text(status, MEDIA_TYPE, body);
+        response.extensions_mut().insert(Refusal(self.code.clone()));
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
