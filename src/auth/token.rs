@@ -56,7 +56,7 @@ impl Claims {
 pub enum TokenFault {
     #[error("the request has no token")]
     Missing,
-    #[error("the token is no JWT: three parts of base64url, JSON in the first two, no critical extension")]
+    #[error("the token is no JWT")]
     Malformed,
     #[error("the token is not signed with HS256")]
     WrongAlgorithm,

@@ -180,11 +180,35 @@ fn check_names(draft: &Map<String, Value>, faults: &mut Faults) {
             "group" => faults.add(name, NOT_YET, "merging by group is not served yet; leave the field out"),
             "all" => faults.add(name, NOT_YET, "broadcasts are not served yet; name the users"),
             known if FIELDS.contains(&known) => {}
-            _ => {
-                let shown: String = name.chars().take(64).collect();
-                faults.add(&shown, "unknown_field", format!("the fields of a draft are {}", FIELDS.join(", ")));
-            }
+            _ => faults.add(&shown(name), "unknown_field", unknown_field(name, &FIELDS)),
         }
+    }
+}
+
+/// A name that somebody chose, for people to see: on one line, not endless, and there even if it is empty.
+pub fn shown(name: &str) -> String {
+    const CHARS: usize = 64;
+    let cut = if name.chars().nth(CHARS).is_some() { "…" } else { "" };
+    let escaped: String = name.chars().take(CHARS).flat_map(char::escape_debug).collect();
+    if escaped.is_empty() { "\"\"".to_owned() } else { escaped + cut }
+}
+
+/// Why a field is unknown among the `known` ones, and which of them may be meant.
+pub fn unknown_field(name: &str, known: &[&str]) -> String {
+    let meant = known.iter().find(|known| is_one_slip(name, known));
+    let meant = meant.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+    format!("is no field here{meant} (the fields are {})", known.join(", "))
+}
+
+/// Whether one letter is too many, missing or another, or two neighbours have changed places.
+fn is_one_slip(typed: &str, known: &str) -> bool {
+    let (typed, known) = (typed.as_bytes(), known.as_bytes());
+    let begin = typed.iter().zip(known).take_while(|(a, b)| a == b).count();
+    let (typed, known) = (&typed[begin..], &known[begin..]);
+    let end = typed.iter().rev().zip(known.iter().rev()).take_while(|(a, b)| a == b).count();
+    match (&typed[..typed.len() - end], &known[..known.len() - end]) {
+        ([a, b], [c, d]) => (a, b) == (d, c),
+        (typed, known) => typed.len() <= 1 && known.len() <= 1,
     }
 }
 
@@ -196,16 +220,16 @@ fn check_users(user: Option<Value>, users: Option<Value>, faults: &mut Faults) -
             Ok(user) => return vec![user],
             Err(fault) => faults.add("user", "invalid", fault.to_string()),
         },
-        (Some(_), None) => faults.add("user", "type", "user is a string"),
+        (Some(_), None) => faults.add("user", "type", "must be a string"),
         (None, Some(Value::Array(users))) => return check_several(users, faults),
-        (None, Some(_)) => faults.add("users", "type", "users is an array of strings"),
+        (None, Some(_)) => faults.add("users", "type", "must be an array of strings"),
     }
     Vec::new()
 }
 
 fn check_several(users: Vec<Value>, faults: &mut Faults) -> Vec<UserId> {
     if users.is_empty() || users.len() > REQUEST_ROWS {
-        faults.add("users", "count", format!("users has 1 to {REQUEST_ROWS} entries"));
+        faults.add("users", "count", format!("must have 1 to {REQUEST_ROWS} entries"));
         return Vec::new();
     }
     let mut seen = HashSet::with_capacity(users.len());
@@ -213,7 +237,7 @@ fn check_several(users: Vec<Value>, faults: &mut Faults) -> Vec<UserId> {
     for (index, user) in users.iter().enumerate() {
         let field = format!("users[{index}]");
         let Value::String(text) = user else {
-            faults.add(&field, "type", "each of users is a string");
+            faults.add(&field, "type", "must be a string");
             continue;
         };
         match text.parse::<UserId>() {
@@ -232,7 +256,7 @@ fn check_several(users: Vec<Value>, faults: &mut Faults) -> Vec<UserId> {
 
 fn check_key(key: &Value, faults: &mut Faults) -> Option<Key> {
     let Value::String(text) = key else {
-        faults.add("key", "type", "key is a string");
+        faults.add("key", "type", "must be a string");
         return None;
     };
     Key::parse(text).map_err(|detail| faults.add("key", "invalid", detail)).ok()
@@ -258,7 +282,7 @@ fn check_ttl(ttl: Option<&Value>, faults: &mut Faults) -> Option<u64> {
     match ttl.as_u64() {
         Some(seconds) if (1..=TTL_MAX_S).contains(&seconds) => Some(seconds),
         _ => {
-            faults.add("ttl_s", "invalid", format!("ttl_s is a whole number of seconds from 1 to {TTL_MAX_S}"));
+            faults.add("ttl_s", "invalid", format!("must be a whole number of seconds from 1 to {TTL_MAX_S}"));
             None
         }
     }
@@ -283,11 +307,12 @@ fn check_body(draft: &Map<String, Value>, faults: &mut Faults) -> Body {
 
 fn check_content(content: Option<&Value>, faults: &mut Faults) {
     match content {
-        Some(Value::String(text)) if text.len() <= CONTENT_BYTES => {}
-        Some(Value::String(_)) => {
-            faults.add("content", "too_long", format!("content has at most {CONTENT_BYTES} bytes"))
+        Some(Value::String(text)) if text.is_empty() => {
+            faults.add("content", "empty", format!("say what happened, in 1 to {CONTENT_BYTES} bytes"));
         }
-        Some(_) => faults.add("content", "type", "content is a string"),
+        Some(Value::String(text)) if text.len() <= CONTENT_BYTES => {}
+        Some(Value::String(_)) => faults.add("content", "too_long", format!("may have {CONTENT_BYTES} bytes at most")),
+        Some(_) => faults.add("content", "type", "must be a string"),
         None => faults.add("content", "missing", "say what happened"),
     }
 }
@@ -295,12 +320,12 @@ fn check_content(content: Option<&Value>, faults: &mut Faults) {
 fn check_sender(sender: Option<&Value>, faults: &mut Faults) {
     let Some(sender) = sender else { return };
     let Value::Object(sender) = sender else {
-        return faults.add("sender", "type", "sender is an object with a username");
+        return faults.add("sender", "type", "must be an object with a username");
     };
     match sender.get("username") {
         Some(Value::String(name)) if !name.is_empty() && name.len() <= USERNAME_BYTES => {}
         Some(_) => {
-            let detail = format!("username is a string of 1 to {USERNAME_BYTES} bytes");
+            let detail = format!("must be a string of 1 to {USERNAME_BYTES} bytes");
             faults.add("sender.username", "invalid", detail);
         }
         None => faults.add("sender.username", "missing", "a sender has a username"),
@@ -311,10 +336,10 @@ fn check_sender(sender: Option<&Value>, faults: &mut Faults) {
 fn check_extra(extra: Option<&Value>, faults: &mut Faults) {
     match extra {
         Some(Value::Object(fields)) if size(fields) > EXTRA_BYTES => {
-            faults.add("extra", "too_long", format!("extra has at most {EXTRA_BYTES} bytes as compact JSON"));
+            faults.add("extra", "too_long", format!("may have {EXTRA_BYTES} bytes at most as compact JSON"));
         }
         None | Some(Value::Object(_)) => {}
-        Some(_) => faults.add("extra", "type", "extra is an object"),
+        Some(_) => faults.add("extra", "type", "must be an object"),
     }
 }
 
@@ -331,7 +356,7 @@ fn check_link(field: &str, link: Option<&Value>, faults: &mut Faults) {
             "a link begins with http:// or https://, or is a path of this site (one /), without backslash, space or \
              control character",
         ),
-        Some(_) => faults.add(field, "type", format!("{field} is a string")),
+        Some(_) => faults.add(field, "type", "must be a string"),
     }
 }
 
@@ -396,11 +421,52 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_field_is_named_so_that_it_can_be_seen_and_mended() {
+        let told = |name: &str| {
+            let mut draft = json!({"user": "u", "type": "like", "content": "x"});
+            draft[name] = json!(1);
+            let Fault { field, detail, .. } = checked(draft).unwrap_err().remove(0);
+            format!("{field} {}", detail.split(" (").next().unwrap())
+        };
+        for (slip, meant) in
+            [("typ", "type"), ("tpye", "type"), ("Type", "type"), ("linkk", "link"), ("uesrs", "users")]
+        {
+            assert_eq!(told(slip), format!("{slip} is no field here; did you mean {meant}?"));
+        }
+        for (strange, shown) in
+            [("colour", "colour"), ("pyte", "pyte"), ("", "\"\""), ("a\n\u{1b}[1m", "a\\n\\u{1b}[1m"), ("ключ", "ключ")]
+        {
+            assert_eq!(told(strange), format!("{shown} is no field here"));
+        }
+        assert_eq!(told(&"x".repeat(65)), format!("{}… is no field here", "x".repeat(64)));
+    }
+
+    /// A detail is shown behind its field.
+    #[test]
+    fn no_detail_says_its_field_again() {
+        let long = "x".repeat(EXTRA_BYTES + 1);
+        for draft in [
+            json!({"user": 1, "key": 1, "type": 1, "sender": 1, "content": 1, "link": 1, "extra": 1, "ttl_s": "1"}),
+            json!({"users": 1, "key": "", "type": "", "sender": {}, "content": "", "link": "", "extra": {"a": long}}),
+            json!({"users": [], "sender": {"username": 1, "avatar": 1}, "content": long, "link": long, "all": 1}),
+            json!({"users": [1, "", "a", "a"], "user": 1, "sender": {"username": ""}, "typ": 1, "group": 1}),
+            json!({"users": [1, "", "a", "a"], "sender": {"username": "", "avatar": "x"}}),
+        ] {
+            for Fault { field, detail, .. } in checked(draft).unwrap_err() {
+                let last = field.rsplit('.').next().unwrap();
+                let name = last.split('[').next().unwrap();
+                assert!(!detail.starts_with(name) && !detail.starts_with(&field), "{field}: {detail}");
+            }
+        }
+    }
+
+    #[test]
     fn limits_hold_to_the_byte() {
         let with = |content: usize, extra: usize| json!({"user": "u", "type": "like", "content": "x".repeat(content), "extra": {"a": "x".repeat(extra)}});
         assert!(checked(with(CONTENT_BYTES, EXTRA_BYTES - 8)).is_ok());
         assert_eq!(codes(with(CONTENT_BYTES + 1, 0)), [("content".to_owned(), "too_long")]);
-        assert_eq!(codes(with(0, EXTRA_BYTES - 7)), [("extra".to_owned(), "too_long")]);
+        assert_eq!(codes(with(0, 0)), [("content".to_owned(), "empty")]);
+        assert_eq!(codes(with(1, EXTRA_BYTES - 7)), [("extra".to_owned(), "too_long")]);
         assert_eq!(codes(with(DRAFT_BYTES, 0)), [(String::new(), DRAFT_TOO_LARGE)]);
     }
 

@@ -23,6 +23,11 @@ pub enum HomeError {
     )]
     Unusable { path: PathBuf, source: io::Error, standing: Standing },
     #[error(
+        "the data directory's file {} cannot be used: {source}{standing}: give it to this user (chown), or name another \
+         directory with --data-dir", .path.display()
+    )]
+    UnusableFile { path: PathBuf, source: io::Error, standing: Standing },
+    #[error(
         "the data directory {} is in use by {}: end that `lumen serve`, or name another directory with --data-dir",
         .path.display(), owner(*.pid)
     )]
@@ -32,6 +37,15 @@ pub enum HomeError {
 impl HomeError {
     pub(super) fn unusable(path: &Path, source: io::Error) -> Self {
         HomeError::Unusable { path: path.to_owned(), source, standing: Standing::of(path) }
+    }
+
+    /// Of a file in `dir`: at fault is the file if it is there, else the directory in which it cannot be made.
+    pub(super) fn unusable_file(dir: &Path, path: &Path, source: io::Error) -> Self {
+        if path.symlink_metadata().is_ok() {
+            HomeError::UnusableFile { path: path.to_owned(), source, standing: Standing::of(path) }
+        } else {
+            HomeError::unusable(dir, source)
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Lock {
 impl Lock {
     pub(super) fn take(dir: &Path) -> Result<Self, HomeError> {
         let path = dir.join("lumen.lock");
-        let unusable = |fault| HomeError::unusable(&path, fault);
+        let unusable = |fault| HomeError::unusable_file(dir, &path, fault);
         // Not truncated: until the lock is ours, the pid in it is another's.
         let mut file = OpenOptions::new()
             .read(true)
@@ -52,6 +52,21 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Told of paths at which nobody may make or write a file, not even root.
+    #[test]
+    fn a_lock_that_cannot_be_taken_names_the_directory_or_the_file_that_is_at_fault() {
+        let told = Lock::take(Path::new("/proc/self/fd")).unwrap_err().to_string();
+        assert!(told.starts_with("/proc/self/fd cannot be used as the data directory: "), "{told}");
+        assert!(told.contains("(/proc/self/fd belongs to uid ") && !told.contains("lumen.lock"), "{told}");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lumen.lock");
+        std::fs::create_dir(&path).unwrap();
+        let told = Lock::take(dir.path()).unwrap_err().to_string();
+        let (path, begin) = (path.display(), "the data directory's file");
+        assert!(told.starts_with(&format!("{begin} {path} cannot be used: ")), "{told}");
+        assert!(told.contains(&format!("({path} belongs to uid ")) && told.contains("chown"), "{told}");
+    }
 
     #[test]
     fn a_second_one_is_told_who_has_it() {

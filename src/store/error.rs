@@ -59,8 +59,13 @@ impl OpenError {
         match self {
             OpenError::Unusable { .. } => "check that the directory is this user's, writable, and has room",
             OpenError::Foreign { .. } => "give another --data-dir, or move that file away",
-            OpenError::Newer { .. } => "start the newer lumen again, or restore a backup from before its upgrade",
-            OpenError::Damaged { .. } => "restore the newest backup into a fresh data directory",
+            OpenError::Newer { .. } => {
+                "start the newer lumen again, or restore a copy of the whole data directory from before its upgrade"
+            }
+            OpenError::Damaged { .. } => {
+                "restore a copy of the whole data directory that was made while no server ran, or move lumen.db* away \
+                 to begin anew"
+            }
             OpenError::OldSqlite { .. } => "build lumen with the SQLite that it bundles",
         }
     }

@@ -3,49 +3,100 @@
 //! A doubled name, U+0000, a lone surrogate, nesting over [`JSON_DEPTH`], a number that no double holds: all are faults
 //! of the text, found in one pass.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::domain::limits::JSON_DEPTH;
+use crate::domain::notification::shown;
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// There is none.
+    Empty,
+    /// It begins with a byte order mark.
+    ByteOrderMark,
+    /// It ends before its value does.
+    Cut,
+    /// Something comes after its value.
+    Trailing,
+    /// It is no JSON in another way.
+    Syntax,
+    /// It is JSON, but a name is in one object twice.
+    DoubledName,
+    /// It is JSON, but has U+0000.
+    Nul,
+    /// It is JSON, but nested over [`JSON_DEPTH`].
+    Depth,
+}
+
+/// Why a text is not taken, with line and column.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Fault {
+    pub rule: Rule,
+    why: String,
+}
 
 /// Reads one JSON text, with nothing but white space around it.
 ///
 /// # Errors
 /// A text that is not JSON by the rules above; the message names line and column.
-pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+pub fn parse(text: &[u8]) -> Result<Value, Fault> {
+    let start = |rule, why: &str| Err(Fault { rule, why: format!("{why} at line 1 column 1") });
+    if text.starts_with("\u{feff}".as_bytes()) {
+        return start(Rule::ByteOrderMark, "a byte order mark (U+FEFF)");
+    }
+    if text.trim_ascii().is_empty() {
+        return start(Rule::Empty, "no value");
+    }
+    let broken = Cell::new(None);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict { depth: 0 }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
+    let fault = |fault: serde_json::Error, other| {
+        let rule = broken.get().unwrap_or(if fault.is_eof() { Rule::Cut } else { other });
+        Fault { rule, why: fault.to_string() }
+    };
+    let value = Strict { depth: 0, broken: &broken }.deserialize(&mut deserializer);
+    let value = value.map_err(|found| fault(found, Rule::Syntax))?;
+    deserializer.end().map_err(|found| fault(found, Rule::Trailing))?;
     Ok(value)
 }
 
 /// Why one line of several is not JSON. The line that the parser counts would always be its first.
-pub fn fault_in_line(fault: &serde_json::Error) -> String {
-    fault.to_string().replace(" at line 1 column ", " at column ")
+pub fn fault_in_line(fault: &Fault) -> String {
+    fault.why.replace(" at line 1 column ", " at column ")
 }
 
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     /// Containers around this value.
     depth: usize,
+    /// The rule of ours that the text broke, which the parser's own error cannot say.
+    broken: &'a Cell<Option<Rule>>,
 }
 
-impl Strict {
+impl Strict<'_> {
+    fn breaks<E: serde::de::Error>(self, rule: Rule, why: impl fmt::Display) -> E {
+        self.broken.set(Some(rule));
+        E::custom(why)
+    }
+
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth >= JSON_DEPTH {
-            return Err(E::custom(format_args!("nested deeper than {JSON_DEPTH}")));
+            return Err(self.breaks(Rule::Depth, format_args!("nested deeper than {JSON_DEPTH}")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+
+    fn without_nul<E: serde::de::Error>(self, text: String) -> Result<String, E> {
+        if text.contains('\0') { Err(self.breaks(Rule::Nul, "U+0000 in a string")) } else { Ok(text) }
     }
 }
 
-fn without_nul<E: serde::de::Error>(text: String) -> Result<String, E> {
-    if text.contains('\0') { Err(E::custom("U+0000 in a string")) } else { Ok(text) }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -53,7 +104,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,11 +132,11 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
-        without_nul(text.to_owned()).map(Value::String)
+        self.without_nul(text.to_owned()).map(Value::String)
     }
 
     fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Value, E> {
-        without_nul(text).map(Value::String)
+        self.without_nul(text).map(Value::String)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
@@ -101,10 +152,11 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.deeper()?;
         let mut fields = Map::new();
         while let Some(name) = access.next_key::<String>()? {
-            let name = without_nul(name)?;
+            let name = self.without_nul(name)?;
             let value = access.next_value_seed(inner)?;
             if fields.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the name {name:?} twice in one object")));
+                let why = format_args!("the name {} twice in one object", shown(&name));
+                return Err(self.breaks(Rule::DoubledName, why));
             }
             fields.insert(name, value);
         }
@@ -120,25 +172,31 @@ mod tests {
 
     #[test]
     fn what_is_ambiguous_or_endless_is_refused() {
-        for text in [
-            r#"{"a":1,"a":2}"#,
-            r#""\u0000""#,
-            r#"{"\u0000":1}"#,
-            r#""\ud800""#,
-            "1e999",
-            "[1",
-            "[1]]",
-            "nul",
-            "",
-            "\u{feff}1",
+        let rule = |text: &str| parse(text.as_bytes()).map_err(|fault| fault.rule).expect_err(text);
+        for (text, broken) in [
+            (r#"{"a":1,"a":2}"#, Rule::DoubledName),
+            (r#""\u0000""#, Rule::Nul),
+            (r#"{"\u0000":1}"#, Rule::Nul),
+            (r#""\ud800""#, Rule::Syntax),
+            ("1e999", Rule::Syntax),
+            ("[1", Rule::Cut),
+            ("[1]]", Rule::Trailing),
+            ("nul", Rule::Cut),
+            ("not", Rule::Syntax),
+            ("", Rule::Empty),
+            (" \n", Rule::Empty),
+            ("\u{feff}1", Rule::ByteOrderMark),
+            // What comes first is told.
+            (r#"{"a":1,"a":2"#, Rule::DoubledName),
+            (r#"["\u0000""#, Rule::Nul),
         ] {
-            assert!(parse(text.as_bytes()).is_err(), "{text}");
+            assert_eq!(rule(text), broken, "{text}");
         }
         assert!(parse(b"\"\xff\"").is_err());
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(parse(nested(JSON_DEPTH).as_bytes()).is_ok());
-        assert!(parse(nested(JSON_DEPTH + 1).as_bytes()).is_err());
-        assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+        assert_eq!(rule(&nested(JSON_DEPTH + 1)), Rule::Depth);
+        assert_eq!(rule(&"[".repeat(100_000)), Rule::Depth);
     }
 
     proptest! {

@@ -95,9 +95,12 @@ async fn each_call_is_let_in_by_its_own_kind_of_token() {
     let forged = Tokens::of(elsewhere.path(), Clock::System);
     let ended = Tokens { clock: Clock::tokio(0), ..server.tokens.clone() }.user("ada");
     for (method, path) in users.iter().chain(&producers) {
-        let bare = reqwest::Client::new().request(method.clone(), format!("http://{}{path}", server.addr()));
-        let missing = refused(bare, 401, "token_missing").await;
+        let bare = || reqwest::Client::new().request(method.clone(), format!("http://{}{path}", server.addr()));
+        let missing = refused(bare(), 401, "token_missing").await;
         assert_eq!(missing.header(WWW_AUTHENTICATE), "Bearer realm=\"lumen\"");
+        assert_eq!(missing.body["detail"], "the request has no token");
+        let basic = refused(bare().header("authorization", "Basic YTpi"), 401, "token_missing").await;
+        assert!(basic.body["detail"].as_str().unwrap().contains("`Bearer TOKEN`"), "{}", basic.body);
         for (token, code) in [
             ("nonsense", "token_malformed"),
             (&forged.user("ada"), "token_wrong_key"),
@@ -120,7 +123,8 @@ async fn each_call_is_let_in_by_its_own_kind_of_token() {
     }
     // A token in the address is for streams alone.
     let list = format!("http://{}{NOTIFICATIONS}?token={}", server.addr(), server.tokens.user("ada"));
-    refused(reqwest::Client::new().get(list), 401, "token_missing").await;
+    let in_address = refused(reqwest::Client::new().get(list), 401, "token_missing").await;
+    assert!(in_address.body["detail"].as_str().unwrap().starts_with("only the stream"), "{}", in_address.body);
     server.stop().await;
 }
 
@@ -160,6 +164,12 @@ async fn paths_and_methods_that_are_not_there_are_told_apart() {
             let mut told: Vec<&str> = wrong.header(ALLOW).split(',').map(str::trim).collect();
             told.sort_unstable();
             assert_eq!(told, allowed, "{method} {path}");
+            let cure = wrong.body["cure"].as_str().unwrap();
+            let named = |method: &&String| *method != "HEAD";
+            assert!(
+                allowed.iter().filter(named).all(|method| cure.contains(method.as_str())),
+                "{method} {path}: {cure}"
+            );
         }
     }
     let bens = server.api().publish("ben", "his").await.id.to_string();
@@ -170,8 +180,17 @@ async fn paths_and_methods_that_are_not_there_are_told_apart() {
             refused(ada.request(method, &format!("{NOTIFICATIONS}/{id}{verb}")), 404, "not_found").await;
         }
     }
-    for query in ["limit=0", "limit=101", "limit=x", "before=-1", "unread=1", "type=Like", "page=2", "limit=1&limit=1"]
-    {
+    for query in [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "before=-1",
+        "unread=1",
+        "type=Like",
+        "type=a,b",
+        "page=2",
+        "limit=1&limit=1",
+    ] {
         refused(ada.request(Method::GET, &format!("{NOTIFICATIONS}?{query}")), 400, "bad_parameter").await;
     }
     for query in ["snapshot=101", "snapshot=x", "last_event_id=abc", "last_event_id=k3f9q2--1"] {
@@ -226,26 +245,28 @@ async fn a_body_is_json_and_says_what_it_can_mean() {
     let server = Server::start().await;
     let (site, ada) = (server.api(), server.user("ada"));
     let (read, seen) = (format!("{NOTIFICATIONS}/read"), format!("{NOTIFICATIONS}/seen"));
-    let malformed: [Vec<u8>; 9] = [
-        vec![],
-        b"{".to_vec(),
-        b"{} {}".to_vec(),
-        br#"{"user":"ada","user":"ben"}"#.to_vec(),
-        br#"{"user":"a\u0000b"}"#.to_vec(),
-        br#"{"a\u0000":1}"#.to_vec(),
-        br#"{"user":"\ud800"}"#.to_vec(),
-        b"{\"user\":\"\xff\"}".to_vec(),
-        [b"{\"extra\":".repeat(33), b"1".to_vec(), b"}".repeat(33)].concat(),
+    let deep = [b"{\"extra\":".repeat(33), b"1".to_vec(), b"}".repeat(33)].concat();
+    let malformed: [(&[u8], &str); 10] = [
+        (b"", "malformed_json"),
+        (b"{", "malformed_json"),
+        (b"{} {}", "malformed_json"),
+        (b"\xef\xbb\xbf{}", "malformed_json"),
+        (br#"{"user":"\ud800"}"#, "malformed_json"),
+        (b"{\"user\":\"\xff\"}", "malformed_json"),
+        (br#"{"user":"ada","user":"ben"}"#, "json_doubled_name"),
+        (br#"{"user":"a\u0000b"}"#, "json_nul"),
+        (br#"{"a\u0000":1}"#, "json_nul"),
+        (&deep, "json_too_deep"),
     ];
-    for text in &malformed {
+    for (text, code) in malformed {
         for (api, path) in [(site, NOTIFICATIONS), (&ada, &read), (&ada, &seen)] {
             let shown = String::from_utf8_lossy(text);
-            let wrong = refused(post(api, path, JSON, text.clone()), 400, "malformed_json").await;
+            let wrong = refused(post(api, path, JSON, text.to_vec()), 400, code).await;
             assert!(wrong.body["detail"].as_str().unwrap().contains("line 1 column"), "{shown}: {}", wrong.body);
         }
         if !text.is_empty() {
-            let wrong = refused(post(site, BATCH, NDJSON, [b"\n", &text[..]].concat()), 422, "invalid_draft").await;
-            assert_eq!((wrong.faults(), &wrong.body["errors"][0]["line"]), (vec![("", "malformed_json")], &json!(2)));
+            let wrong = refused(post(site, BATCH, NDJSON, [b"\n", text].concat()), 422, "invalid_draft").await;
+            assert_eq!((wrong.faults(), &wrong.body["errors"][0]["line"]), (vec![("", code)], &json!(2)));
         }
     }
     let good = json!({"user": "ada", "type": "like", "content": "x"});
@@ -261,6 +282,8 @@ async fn a_body_is_json_and_says_what_it_can_mean() {
         (with("colour", json!("red")), ("colour", "unknown_field")),
         (with("users", json!(["ben"])), ("users", "user_and_users")),
         (with("link", json!("javascript:alert(1)")), ("link", "invalid")),
+        (with("content", json!("")), ("content", "empty")),
+        (with("a\n", json!(1)), ("a\\n", "unknown_field")),
         (with("user", json!("")), ("user", "invalid")),
         (with("user", json!("a\nb")), ("user", "invalid")),
         (with("ttl_s", json!(0)), ("ttl_s", "invalid")),

@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use super::faults::{Faults, conflict, empty_batch, too_many_rows};
+use super::faults::{Faults, conflict, empty_batch, line_fault, too_many_rows};
 use super::publish::{idempotency_key, published, status, with_key};
 use crate::domain::limits::{BATCH_BYTES, REQUEST_ROWS};
 use crate::domain::notification::{Addressed, Fault, check};
@@ -15,7 +15,7 @@ use crate::http::edge::headers::expect_media;
 use crate::http::edge::problem::internal;
 use crate::store::Error;
 use crate::wire::api::{NDJSON, PublishedAll};
-use crate::wire::json::{fault_in_line, parse};
+use crate::wire::json::parse;
 use crate::wire::problem::Problem;
 
 pub async fn post(State(app): State<App>, _: Producer, request: Request) -> Result<Response, Problem> {
@@ -79,9 +79,7 @@ impl Batch {
 fn check_line(text: &[u8], key: Option<String>) -> Result<Addressed, Vec<Fault>> {
     match parse(text) {
         Ok(draft) => check(with_key(draft, key)),
-        Err(fault) => {
-            Err(vec![Fault { field: String::new(), code: "malformed_json", detail: fault_in_line(&fault), user: None }])
-        }
+        Err(fault) => Err(vec![line_fault(&fault)]),
     }
 }
 
@@ -119,6 +117,16 @@ mod tests {
             (6, "", "type"),
         ];
         assert_eq!(found, expected.map(|(line, field, code)| (Some(line), field.to_owned(), code.to_owned())));
+    }
+
+    #[test]
+    fn drafts_that_share_a_line_or_span_several_are_told_how_they_stand() {
+        for body in [format!("{0}{0}", line("a")), "{\"user\":\n\"a\"}".to_owned()] {
+            let problem = Batch::check(body.as_bytes(), None).unwrap_err();
+            assert!(problem.errors[0].detail.contains("--data-binary"), "{}", problem.errors[0].detail);
+        }
+        let problem = Batch::check(format!("\u{feff}{}", line("a")).as_bytes(), None).unwrap_err();
+        assert!(problem.detail.contains("without a byte order mark"), "{}", problem.detail);
     }
 
     #[test]

@@ -4,11 +4,17 @@ use crate::domain::limits::{BATCH_BYTES, REQUEST_ROWS};
 use crate::domain::notification::Fault;
 use crate::http::edge::problem::{key_conflict, malformed};
 use crate::store::Conflict;
+use crate::wire::json::{self, Rule};
 use crate::wire::problem::{FieldError, Problem};
 
 /// Faults that an answer lists. A line of 16 KiB can hold thousands, and nobody reads the last of them; from here on
 /// each further line is still named, with its first.
 const FAULTS_LISTED: usize = 1_000;
+
+const NO_MARK: &str = "send it as UTF-8 without a byte order mark";
+/// What a line that is cut, or goes on, most often comes from.
+const ONE_A_LINE: &str =
+    "each draft stands on one line of its own (curl keeps the lines with --data-binary, not with -d)";
 
 /// The faults of a request's drafts, as they are found.
 #[derive(Default)]
@@ -55,9 +61,40 @@ impl Faults {
     }
 }
 
-/// A text that is no JSON.
-pub fn malformed_json(fault: &serde_json::Error) -> Problem {
-    malformed("malformed_json", "The body is no JSON", fault.to_string(), "correct the text at that line and column")
+/// The code of a text that is no JSON, or none that is taken.
+pub fn json_code(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Empty | Rule::ByteOrderMark | Rule::Cut | Rule::Trailing | Rule::Syntax => "malformed_json",
+        Rule::DoubledName => "json_doubled_name",
+        Rule::Nul => "json_nul",
+        Rule::Depth => "json_too_deep",
+    }
+}
+
+/// A text that is no JSON, or none that is taken.
+pub fn malformed_json(fault: &json::Fault) -> Problem {
+    let (title, cure) = match fault.rule {
+        Rule::Empty => ("The body is empty", "send JSON in the body"),
+        Rule::ByteOrderMark => ("The body begins with a byte order mark", NO_MARK),
+        Rule::Cut => ("The body ends too early", "send the whole JSON text"),
+        Rule::Trailing => ("The body has more than one JSON value", "send one, and nothing behind it"),
+        Rule::Syntax => ("The body is no JSON", "correct the text at that line and column"),
+        Rule::DoubledName => ("A name is there twice", "give each field of an object once"),
+        Rule::Nul => ("The body has U+0000", "leave U+0000 out, which no field may have"),
+        Rule::Depth => ("The body is nested too deep", "nest objects and arrays less deep"),
+    };
+    malformed(json_code(fault.rule), title, fault.to_string(), cure)
+}
+
+/// The fault of a line of a batch that is no JSON, or none that is taken.
+pub fn line_fault(fault: &json::Fault) -> Fault {
+    let told = json::fault_in_line(fault);
+    let detail = match fault.rule {
+        Rule::ByteOrderMark => format!("{told}; {NO_MARK}"),
+        Rule::Cut | Rule::Trailing => format!("{told}; {ONE_A_LINE}"),
+        _ => told,
+    };
+    Fault { field: String::new(), code: json_code(fault.rule), detail, user: None }
 }
 
 pub fn too_many_rows() -> Problem {

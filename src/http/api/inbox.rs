@@ -75,7 +75,8 @@ fn unread(text: &str) -> Result<bool, Problem> {
 }
 
 fn kind(text: &str) -> Result<Kind, Problem> {
-    Kind::parse(text).ok_or_else(|| bad_parameter("type is a lower-case letter and up to 63 of a-z, 0-9, _ . -"))
+    Kind::parse(text)
+        .ok_or_else(|| bad_parameter("type is one type: a lower-case letter and up to 63 of a-z, 0-9, _ . -"))
 }
 
 #[cfg(test)]
@@ -105,6 +106,7 @@ mod tests {
             "unread=1",
             "unread=",
             "type=Like",
+            "type=like,comment",
             "type=",
             "page=2",
         ] {

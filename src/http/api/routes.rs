@@ -1,34 +1,37 @@
 //! Which call is where.
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::middleware::from_fn;
+use axum::routing::{MethodRouter, get, post};
 use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{batch, health, inbox, marks, publish};
 use crate::http::edge::problem::panicked;
+use crate::http::edge::requests;
 use crate::http::{App, stream};
 use crate::wire::api::{BATCH, NOTIFICATIONS, STREAM};
 use crate::wire::problem::Problem;
 
 pub fn router(app: App) -> Router {
     let below = |path: &str| format!("{NOTIFICATIONS}/{path}");
-    Router::new()
-        .route(NOTIFICATIONS, post(publish::post).get(inbox::list))
-        .route(BATCH, post(batch::post))
-        .route(STREAM, get(stream::open::get))
-        .route(&below("unread-count"), get(inbox::counts))
-        .route(&below("read"), post(marks::read))
-        .route(&below("seen"), post(marks::seen))
-        .route(&below("{id}"), get(inbox::one).delete(marks::delete))
-        .route(&below("{id}/read"), post(marks::read_one))
-        .route(&below("{id}/unread"), post(marks::unread_one))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+    let router = Router::new()
+        .route(NOTIFICATIONS, only("GET or POST", post(publish::post).get(inbox::list)))
+        .route(BATCH, only("POST", post(batch::post)))
+        .route(STREAM, only("GET", get(stream::open::get)))
+        .route(&below("unread-count"), only("GET", get(inbox::counts)))
+        .route(&below("read"), only("POST", post(marks::read)))
+        .route(&below("seen"), only("POST", post(marks::seen)))
+        .route(&below("{id}"), only("GET or DELETE", get(inbox::one).delete(marks::delete)))
+        .route(&below("{id}/read"), only("POST", post(marks::read_one)))
+        .route(&below("{id}/unread"), only("POST", post(marks::unread_one)))
+        .route("/healthz", only("GET", get(health::alive)))
+        .route("/readyz", only("GET", get(health::ready)))
         .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
+        .layer(CatchPanicLayer::custom(panicked));
+    // Outermost, so that it sees what a panic was answered with; left out where nobody would see it.
+    let router = if requests::are_logged() { router.layer(from_fn(requests::log)) } else { router };
+    router.with_state(app)
 }
 
 async fn no_route() -> Problem {
@@ -41,14 +44,18 @@ async fn no_route() -> Problem {
     )
 }
 
-/// The router adds the header `Allow`.
-async fn no_method(method: Method) -> Problem {
+/// A path's calls, and what is said of any other method. The router adds the header `Allow`.
+fn only(methods: &'static str, calls: MethodRouter<App>) -> MethodRouter<App> {
+    calls.fallback(move |method: Method| async move { no_method(&method, methods) })
+}
+
+fn no_method(method: &Method, methods: &str) -> Problem {
     let method: String = method.as_str().chars().take(16).collect();
     Problem::new(
         405,
         "no_method",
         "No such method here",
         format!("{method} is not served at this path"),
-        "use a method that the header Allow names",
+        format!("use {methods}"),
     )
 }

@@ -28,8 +28,7 @@ impl FromRequestParts<App> for User {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = verify(bearer(&parts.headers)?, app)?;
-        user_of(&caller).map(User)
+        user_of(&by_header(parts, app)?).map(User)
     }
 }
 
@@ -43,7 +42,7 @@ impl FromRequestParts<App> for StreamUser {
             Some(token) => Some(token),
             None => query.get("token")?,
         };
-        let caller = verify(token, app)?;
+        let caller = verify(token.ok_or_else(|| missing(parts))?, app)?;
         Ok(StreamUser { user: user_of(&caller)?, expires_at: caller.expires_at })
     }
 }
@@ -52,23 +51,50 @@ impl FromRequestParts<App> for Producer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = verify(bearer(&parts.headers)?, app)?;
-        if caller.is_producer() { Ok(Producer) } else { Err(not_a_producer()) }
+        if by_header(parts, app)?.is_producer() { Ok(Producer) } else { Err(not_a_producer()) }
     }
 }
 
-fn verify(token: Option<&str>, app: &App) -> Result<Caller, Problem> {
-    Ok(app.keys.verify(token.ok_or(TokenFault::Missing)?, app.clock.now())?)
+/// The caller of any call but the stream: an address is kept in histories and logs, where no token should be.
+fn by_header(parts: &Parts, app: &App) -> Result<Caller, Problem> {
+    match bearer(&parts.headers)? {
+        Some(token) => verify(token, app),
+        None if Query::of(&parts.uri).has("token") => {
+            Err(told(TokenFault::Missing, "only the stream takes the token in the address; this call takes the header"))
+        }
+        None => Err(missing(parts)),
+    }
+}
+
+fn verify(token: &str, app: &App) -> Result<Caller, Problem> {
+    Ok(app.keys.verify(token, app.clock.now())?)
+}
+
+/// No token was found, though perhaps it was meant to be.
+fn missing(parts: &Parts) -> Problem {
+    if parts.headers.contains_key(AUTHORIZATION) {
+        told(TokenFault::Missing, "the header Authorization is there, but is no `Bearer TOKEN`")
+    } else {
+        TokenFault::Missing.into()
+    }
+}
+
+/// A fault of where the token stands, of which the token itself knows nothing.
+fn told(fault: TokenFault, detail: &'static str) -> Problem {
+    let mut problem = Problem::from(fault);
+    problem.detail = detail.into();
+    problem
 }
 
 /// The token of the header Authorization, if it has one. Another scheme is someone else's, a proxy's say.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, TokenFault> {
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all::<HeaderName>(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(TokenFault::Malformed);
+        return Err(told(TokenFault::Malformed, "the header Authorization is there twice"));
     }
-    let text = value.to_str().map_err(|_| TokenFault::Malformed)?;
+    let not_ascii = "the header Authorization has more than printable ASCII, which no token has";
+    let text = value.to_str().map_err(|_| told(TokenFault::Malformed, not_ascii))?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     let token = token.trim();
     let found = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
@@ -82,7 +108,7 @@ fn user_of(caller: &Caller) -> Result<UserId, Problem> {
             "not_a_user",
             "Not a user's token",
             "this call acts on the inbox of the token's sub, and a token with a scope is no user's",
-            "send a token of that user, without scope",
+            "send a token of that user; `lumen token --user ID` signs one",
         )
     })
 }
@@ -103,10 +129,10 @@ mod tests {
 
     use super::*;
 
-    fn of(values: &[&[u8]]) -> Result<Option<String>, TokenFault> {
+    fn of(values: &[&[u8]]) -> Result<Option<String>, String> {
         let values = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap()));
         let headers: HeaderMap = values.collect();
-        bearer(&headers).map(|token| token.map(str::to_owned))
+        bearer(&headers).map(|token| token.map(str::to_owned)).map_err(|refusal| refusal.code.into_owned())
     }
 
     #[test]
@@ -117,7 +143,8 @@ mod tests {
         for none in ["Bearer", "Bearer ", "Basic YTpi", "a.b.c"] {
             assert_eq!(of(&[none.as_bytes()]), Ok(None), "{none}");
         }
-        assert_eq!(of(&[b"Bearer a", b"Bearer a"]), Err(TokenFault::Malformed));
-        assert_eq!(of(&[b"Bearer \xff"]), Err(TokenFault::Malformed));
+        for malformed in [&[&b"Bearer a"[..], b"Bearer a"][..], &[b"Bearer \xff"]] {
+            assert_eq!(of(malformed), Err("token_malformed".to_owned()));
+        }
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 
 use super::problem::malformed;
+use crate::domain::notification::shown;
 use crate::wire::api::STREAM_HEADER;
 use crate::wire::problem::Problem;
 
@@ -62,13 +63,25 @@ pub fn expect_media(headers: &HeaderMap, accepted: &[&str]) -> Result<(), Proble
     if accepted.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
         return Ok(());
     }
+    let (title, sent) = match essence {
+        "" if has_body(headers) => {
+            ("The body's media type is not named", "the header Content-Type is not there".into())
+        }
+        "" => ("There is no body", "neither a body nor its Content-Type was sent".into()),
+        other => ("The body is of another media type", format!("{} was sent", shown(other))),
+    };
     Err(Problem::new(
         415,
         "unsupported_media_type",
-        "The body is of another media type",
-        format!("this call takes {}", accepted.join(", ")),
-        format!("send the header `Content-Type: {}`", accepted.first().unwrap_or(&"")),
+        title,
+        format!("{sent}, and this call takes {}", accepted.join(", ")),
+        format!("send a body with the header `Content-Type: {}`", accepted.first().unwrap_or(&"")),
     ))
+}
+
+/// Whether a body comes behind this head.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 /// The 400 for a header that cannot be meant.
@@ -117,5 +130,17 @@ mod tests {
             assert_eq!(expect(other, None), Err("unsupported_media_type".to_owned()), "{other:?}");
         }
         assert_eq!(expect(json, Some("gzip")), Err("unsupported_encoding".to_owned()));
+    }
+
+    #[test]
+    fn no_body_an_unnamed_one_and_another_are_told_apart() {
+        let title =
+            |pairs: &[(&'static str, &[u8])]| expect_media(&headers(pairs), &["application/json"]).unwrap_err().title;
+        assert_eq!(title(&[]), "There is no body");
+        assert_eq!(title(&[("content-length", b"0")]), "There is no body");
+        for unnamed in [&[("content-length", &b"2"[..])][..], &[("transfer-encoding", b"chunked")]] {
+            assert_eq!(title(unnamed), "The body's media type is not named");
+        }
+        assert_eq!(title(&[("content-type", b"text/plain")]), "The body is of another media type");
     }
 }

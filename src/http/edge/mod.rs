@@ -5,3 +5,4 @@ pub mod caller;
 pub mod headers;
 pub mod problem;
 pub mod query;
+pub mod requests;

@@ -8,6 +8,7 @@
 //! one whose token is for something else 403, both with `WWW-Authenticate`.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use axum::response::{IntoResponse, Response};
@@ -21,12 +22,17 @@ use crate::http::door::body::BodyFault;
 use crate::store;
 use crate::wire::problem::{MEDIA_TYPE, Problem};
 
+/// The code of the problem that a response tells, for the log.
+#[derive(Clone)]
+pub struct Refusal(pub Cow<'static, str>);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Texts and numbers are always JSON.
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = json_text(status, MEDIA_TYPE, body);
+        response.extensions_mut().insert(Refusal(self.code.clone()));
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -45,13 +51,17 @@ impl From<TokenFault> for Problem {
     fn from(fault: TokenFault) -> Problem {
         let cure = match fault {
             TokenFault::Missing => {
-                "send the header `Authorization: Bearer TOKEN`; `lumen token` on the server's host signs one"
+                "send the header `Authorization: Bearer TOKEN`; on the server's host `lumen token --user ID` signs a \
+                 user's, `lumen token --producer` a producer's"
             }
-            TokenFault::Expired => "come back with a fresh token",
+            TokenFault::Expired => {
+                "come back with a fresh token; `lumen token --user ID` or `lumen token --producer` signs one"
+            }
             TokenFault::NotYetValid => "set the signer's clock right, or wait",
             TokenFault::WrongAudience => "send a token without aud",
             TokenFault::WrongKey => "sign with the bytes of the file `key` in the server's data directory",
-            TokenFault::Malformed | TokenFault::WrongAlgorithm => "send a JWT that is signed with HS256",
+            TokenFault::Malformed => "send the token as `lumen token --user ID` or `lumen token --producer` prints it",
+            TokenFault::WrongAlgorithm => "send a JWT that is signed with HS256",
             TokenFault::Claim(_) => "sign a token with sub and exp, and with scope for others than users",
         };
         Problem::new(401, fault.code(), "Not let in", fault.to_string(), cure)

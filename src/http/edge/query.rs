@@ -4,6 +4,7 @@ use axum::extract::Query as Pairs;
 use http::Uri;
 
 use super::problem::malformed;
+use crate::domain::notification::shown;
 use crate::wire::problem::Problem;
 
 /// The parameters of a request, in order.
@@ -28,11 +29,17 @@ impl Query {
         Ok(value)
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
     /// Refuses parameters of other names, so that a slip of the pen is not taken for consent.
     pub fn only(&self, names: &[&str]) -> Result<(), Problem> {
         match self.0.iter().find(|(name, _)| !names.contains(&name.as_str())) {
             None => Ok(()),
-            Some(_) => Err(bad_parameter(format!("a parameter is unknown here; known are {}", names.join(", ")))),
+            Some((name, _)) => {
+                Err(bad_parameter(format!("{} is unknown here; known are {}", shown(name), names.join(", "))))
+            }
         }
     }
 }
@@ -65,5 +72,6 @@ mod tests {
         assert!(query("limit=1&before=2").only(&["limit", "before"]).is_ok());
         let refusal = query("limit=1&befor=2").only(&["limit", "before"]).unwrap_err();
         assert_eq!((refusal.status, refusal.code.as_ref()), (400, "bad_parameter"));
+        assert_eq!(refusal.detail, "befor is unknown here; known are limit, before");
     }
 }
