@@ -13,7 +13,7 @@ use crate::wire::api::Published;
 pub async fn run(one: &One, global: &Global) -> anyhow::Result<Exit> {
     let server = server::endpoint(global)?;
     let published = match api::publish(&server, &one.draft()).await {
-        Err(failure @ (Failure::Cut { .. } | Failure::Silent { .. })) => {
+        Err(failure @ (Failure::Cut(_) | Failure::Silent { .. })) => {
             return Err(failure).context("not acknowledged, and stored or not: with --key it can be sent again safely");
         }
         published => published?,
