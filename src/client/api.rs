@@ -55,6 +55,8 @@ async fn post<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
 
     use super::*;
     use crate::client::access::{Access, Token};
@@ -117,11 +119,17 @@ mod tests {
             Endpoint::new(format!("http://{}.invalid", "a".repeat(64)).parse().unwrap(), access.clone()).unwrap();
         assert_eq!(publish(&nowhere, &json!({})).await, Err(Failure::Unresolved(nowhere.url().clone())));
 
-        let (plain, _) = play(vec![answer("400 Bad Request", "")]).await;
-        let https = plain.url().to_string().replace("http:", "https:");
+        let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let https = format!("https://{}", plain.local_addr().unwrap());
+        let answering = tokio::spawn(async move {
+            let (mut socket, _) = plain.accept().await.unwrap();
+            socket.write_all(answer("400 Bad Request", "").as_bytes()).await.unwrap();
+            socket
+        });
         let https = Endpoint::new(https.parse().unwrap(), access).unwrap();
         let failure = publish(&https, &json!({})).await.unwrap_err();
         assert!(matches!(failure, Failure::PlainHttp(_)), "{failure}");
+        drop(answering.await.unwrap());
     }
 
     #[tokio::test]
