@@ -55,7 +55,7 @@ async fn post<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -130,6 +130,31 @@ mod tests {
         let failure = publish(&https, &json!({})).await.unwrap_err();
         assert!(matches!(failure, Failure::PlainHttp(_)), "{failure}");
         drop(answering.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_port_that_speaks_only_tls_is_known_by_its_handshake() {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", port.local_addr().unwrap()).parse().unwrap();
+        let server = Endpoint::new(url, Access::Given(Token::parse("secret", "test").unwrap())).unwrap();
+        // The first is cut; the second is refused in TLS: a fatal alert, the handshake failed.
+        let answering = tokio::spawn(async move {
+            drop(port.accept().await.unwrap());
+            let (mut socket, _) = port.accept().await.unwrap();
+            socket.write_all(b"\x15\x03\x03\x00\x02\x02\x28").await.unwrap();
+            let mut hello = Vec::new();
+            let _ = socket.read_to_end(&mut hello).await;
+            hello
+        });
+        let cut = publish(&server, &json!({})).await.unwrap_err();
+        assert_eq!(cut, Failure::Cut(server.url().clone()));
+        assert_eq!(server.explain(cut).await, Failure::OnlyHttps(server.url().clone()));
+        let hello = answering.await.unwrap();
+        assert_eq!(hello.first(), Some(&0x16), "a handshake, and nothing in plain");
+
+        let (plain, _) = play(vec![]).await;
+        let cut = Failure::Cut(plain.url().clone());
+        assert_eq!(plain.explain(cut.clone()).await, cut);
     }
 
     #[tokio::test]

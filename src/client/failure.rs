@@ -27,6 +27,8 @@ pub enum Failure {
     Unresolved(ServerUrl),
     #[error("the server at {0} speaks http, not https; write its address with http://")]
     PlainHttp(ServerUrl),
+    #[error("the server at {0} speaks https, not http; write its address with https://")]
+    OnlyHttps(ServerUrl),
     #[error(
         "the certificate of {url} is not to be trusted: {why}; ask who runs it, or mend the trust store of this host"
     )]
@@ -70,8 +72,9 @@ impl Failure {
             Failure::Refused(_) | Failure::Unreachable { .. } | Failure::Silent { .. } | Failure::Cut(_) => true,
             Failure::Unresolved(_) | Failure::Gateway { .. } | Failure::Closed { .. } => true,
             Failure::Problem(problem) => status_may_pass(problem.status),
-            Failure::PlainHttp(_) | Failure::Untrusted { .. } | Failure::NotLumen { .. } => false,
-            Failure::NoRoute { .. } | Failure::ClosedForGood { .. } | Failure::TokenEnded | Failure::Access(_) => false,
+            Failure::PlainHttp(_) | Failure::OnlyHttps(_) | Failure::Untrusted { .. } => false,
+            Failure::NotLumen { .. } | Failure::NoRoute { .. } | Failure::ClosedForGood { .. } => false,
+            Failure::TokenEnded | Failure::Access(_) => false,
         }
     }
 
@@ -82,6 +85,7 @@ impl Failure {
             self,
             Failure::Unresolved(_)
                 | Failure::PlainHttp(_)
+                | Failure::OnlyHttps(_)
                 | Failure::Untrusted { .. }
                 | Failure::NotLumen { .. }
                 | Failure::NoRoute { .. }
@@ -157,6 +161,12 @@ pub fn fault(fault: &FieldError) -> String {
         "" => format!("{}{user}", fault.detail),
         field => format!("{field}: {}{user}", fault.detail),
     }
+}
+
+/// Whether a handshake failed with somebody who speaks TLS.
+pub(super) fn is_of_tls(error: &reqwest::Error) -> bool {
+    let why = cause(error).why;
+    why.starts_with("invalid peer certificate") || why.starts_with("received fatal alert")
 }
 
 /// What is behind an error.

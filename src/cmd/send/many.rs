@@ -18,6 +18,7 @@ use crate::client::{Endpoint, Failure, api};
 use crate::cmd::server;
 use crate::cmd::term::{Interrupt, Notes, Out, Progress, count};
 use crate::exit::Exit;
+use crate::wire::api::PublishedAll;
 
 /// Pauses between tries of a batch.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -109,7 +110,7 @@ impl Sending {
     async fn deliver(&mut self, mut batch: Batch) -> Result<(), Failure> {
         let mut down: Option<Down> = None;
         while !batch.is_empty() {
-            match api::publish_batch(&self.server, batch.body()).await {
+            match self.publish(&batch).await {
                 Ok(answer) => {
                     self.tally.add(&answer);
                     self.progress.add(batch.lines() as u64);
@@ -137,6 +138,13 @@ impl Sending {
         }
         self.backoff.reset();
         Ok(())
+    }
+
+    async fn publish(&self, batch: &Batch) -> Result<PublishedAll, Failure> {
+        match api::publish_batch(&self.server, batch.body()).await {
+            Err(failure) if !self.tally.took_any() => Err(self.server.explain(failure).await),
+            answer => answer,
+        }
     }
 
     /// Whether another try can help. A server that never took anything may not be one; one that did comes back, whatever
@@ -218,15 +226,22 @@ mod tests {
     async fn a_batch_is_sent_until_it_is_in_and_without_its_faulty_lines() {
         let (tally, bodies, ended) = sent(vec![
             problem("503 Service Unavailable", "", ""),
-            String::new(),
             problem("422 Unprocessable Content", "", FIELDS),
             problem("429 Too Many Requests", "", ""),
             results(&[1, 2]),
         ])
         .await;
         ended.unwrap();
-        assert_eq!(bodies, [ALL, ALL, ALL, GOOD, GOOD]);
+        assert_eq!(bodies, [ALL, ALL, GOOD, GOOD]);
         assert_eq!((tally.sent, tally.duplicates, tally.faulty), (2, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_was_cut_is_sent_again() {
+        let answers = vec![results(&[1]), String::new(), String::new(), results(&[1]), results(&[1])];
+        let (tally, bodies, ended) = sent_by(1, answers).await;
+        ended.unwrap();
+        assert_eq!((bodies[1] == bodies[3], bodies.len(), tally.sent), (true, 5, 3));
     }
 
     /// Nobody's server at a wrong address; in the place of one that had taken a batch, a proxy of one that restarts.
