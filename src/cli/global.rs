@@ -38,7 +38,8 @@ pub struct Global {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Log more to stderr; twice for everything.
+    /// Log more to stderr: of a server what it does, of the others each request and how it was answered; -vv for
+    /// everything there is.
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
 }

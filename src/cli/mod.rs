@@ -78,12 +78,35 @@ mod tests {
         for faulty in ["--rate 5", "--batch 0", "--batch 10001", "--run "] {
             assert!(parsed(&format!("lumen send - {faulty}")).is_err(), "{faulty}");
         }
+        let one = "lumen send --user a --type like --content x";
+        for idle in ["--rate 5/s", "--batch 7", "--run x"] {
+            assert_eq!(parsed(&format!("{one} {idle}")).unwrap_err(), ErrorKind::ArgumentConflict, "{idle}");
+        }
+        for ttl in ["0s", "500ms", "1500ms", "3651d"] {
+            assert_eq!(parsed(&format!("{one} --ttl {ttl}")).unwrap_err(), ErrorKind::ValueValidation, "{ttl}");
+        }
+        assert!(parsed(&format!("{one} --ttl 3650d")).is_ok());
+    }
+
+    #[test]
+    fn texts_may_begin_with_a_hyphen() {
+        let typed = parsed("lumen send --user a --type like --content -50% --sender -b --key -k --link -l").unwrap();
+        let Command::Send(options) = typed.command else { panic!("not send") };
+        let draft = options.one.draft();
+        assert_eq!(
+            draft.to_string(),
+            r#"{"user":"a","type":"like","content":"-50%","link":"-l","key":"-k","sender":{"username":"-b"}}"#
+        );
     }
 
     #[test]
     fn a_place_is_a_cursor_or_the_start() {
         assert!(parsed("lumen tail --from start --types like,my.type").is_ok());
         assert!(parsed("lumen tail --user a --from k3f9q2-128 --exit-after 1 --timeout 30s").is_ok());
+        assert!(parsed("lumen serve --listen localhost:8080").is_ok());
+        for faulty in ["8080", ":8080", "host:8080", "localhost", "localhost:x"] {
+            assert!(parsed(&format!("lumen serve --listen {faulty}")).is_err(), "{faulty}");
+        }
         for faulty in ["--from 128", "--exit-after 0", "--timeout 30", "--types Like", "--url ftp://a", "-q -v"] {
             assert!(parsed(&format!("lumen tail {faulty}")).is_err(), "{faulty}");
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::duration;
 use super::rate::Rate;
 use crate::domain::ids::UserId;
-use crate::domain::limits::{KEY_BYTES, REQUEST_ROWS};
+use crate::domain::limits::{KEY_BYTES, REQUEST_ROWS, TTL_MAX_S};
 
 /// Bytes of a run's name, which leaves room in a key for a colon and the line's number.
 const RUN_BYTES: usize = KEY_BYTES - 24;
@@ -37,24 +37,26 @@ pub struct Options {
     #[command(flatten)]
     pub one: One,
 
-    /// At most so many lines in a time, like 500/s.
-    #[arg(long, value_name = "RATE", requires = "file")]
+    /// At most so many lines in a time, like 500/s, evenly spread: of 5/m one goes each 12 s.
+    #[arg(long, value_name = "RATE", requires = "file", conflicts_with = "one")]
     pub rate: Option<Rate>,
 
     /// Lines that go in one request, at most; each request is stored whole or not at all.
-    #[arg(long, value_name = "LINES", requires = "file", default_value_t = 500, value_parser = batch)]
+    #[arg(long, value_name = "LINES", requires = "file", conflicts_with = "one", default_value_t = 500,
+        value_parser = batch)]
     pub batch: usize,
 
     /// The name by which lines are keyed [default: the hash of a file, a random one of a pipe].
-    #[arg(long, value_name = "ID", requires = "file", value_parser = run)]
+    #[arg(long, value_name = "ID", requires = "file", conflicts_with = "one", value_parser = run)]
     pub run: Option<String>,
 }
 
 const USAGE: &str = "\
 lumen send --user <ID> --type <TYPE> --content <TEXT> [OPTIONS]
-       lumen send <FILE> [--rate <RATE>] [--batch <LINES>] [--run <ID>] [OPTIONS]";
+       lumen send <FILE> [--rate <RATE>] [--batch <LINES>] [--run <ID>] [OPTIONS]
+       … | lumen send - [--rate <RATE>] [--batch <LINES>] [--run <ID>] [OPTIONS]";
 
-/// One draft, field by field. The server checks it.
+/// One draft, field by field.
 #[derive(Debug, Args)]
 #[group(id = "one", multiple = true)]
 pub struct One {
@@ -67,23 +69,23 @@ pub struct One {
     pub kind: Option<String>,
 
     /// What it says.
-    #[arg(long, value_name = "TEXT", required_unless_present = "file")]
+    #[arg(long, value_name = "TEXT", required_unless_present = "file", allow_hyphen_values = true)]
     pub content: Option<String>,
 
     /// Who it is from.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub sender: Option<String>,
 
     /// Where it leads: http://…, https://…, or a path of your site.
-    #[arg(long, value_name = "LINK")]
+    #[arg(long, value_name = "LINK", allow_hyphen_values = true)]
     pub link: Option<String>,
 
     /// Its natural name: the same key for the same user is the same notification.
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub key: Option<String>,
 
     /// How long it lives, like 30d.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = ttl)]
     pub ttl: Option<Duration>,
 }
 
@@ -110,6 +112,14 @@ impl One {
         }
         Value::Object(draft)
     }
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = duration::parse(text)?;
+    if ttl.subsec_nanos() == 0 && (1..=TTL_MAX_S).contains(&ttl.as_secs()) {
+        return Ok(ttl);
+    }
+    Err(format!("a notification lives 1s to {}d, in whole seconds", TTL_MAX_S / 86_400))
 }
 
 fn batch(text: &str) -> Result<usize, String> {

@@ -1,6 +1,6 @@
 //! What can be typed after `lumen serve`.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::Args;
 
@@ -13,6 +13,11 @@ pub struct Options {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "an address of this host and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080".to_owned())
+    if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| {
+        "an address of this host and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080; no name but localhost is taken"
+            .to_owned()
+    })
 }

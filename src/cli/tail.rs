@@ -35,7 +35,7 @@ pub struct Options {
     pub from: Option<Place>,
 
     /// End after so many notifications.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = several)]
     pub exit_after: Option<NonZeroU64>,
 
     /// End after this time, like 30s; with exit code 1 if no stream was open by then, or without the N notifications
@@ -53,6 +53,10 @@ fn place(text: &str) -> Result<Place, String> {
         return Ok(Place::Start);
     }
     text.parse().map(Place::After).map_err(|fault| format!("{fault}; or the word start"))
+}
+
+fn several(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| "a whole number of notifications, at least 1".to_owned())
 }
 
 fn kind(text: &str) -> Result<Kind, String> {

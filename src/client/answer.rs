@@ -1,6 +1,6 @@
 //! Reads answers: bodies within a bound, and of a refusal what it says.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
@@ -12,6 +12,8 @@ use crate::wire::problem::{MEDIA_TYPE, Problem};
 
 /// Bytes of an answer that are read: that of a batch has 10,000 rows of some 300 bytes.
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// The code of a path that the server does not know.
+const NO_ROUTE: &str = "no_route";
 
 /// Reads a whole body.
 ///
@@ -29,9 +31,17 @@ pub async fn read(url: &ServerUrl, mut answer: Response, patience: Duration) -> 
     Ok(body)
 }
 
+/// Logs that a request was answered. Its query is left out, where a token could stand.
+pub fn log(method: &'static str, answer: &Response, begun: Instant) {
+    let ms = begun.elapsed().as_millis();
+    tracing::debug!(method, path = answer.url().path(), status = answer.status().as_u16(), %ms, "answered");
+}
+
 /// What an answer says that is not the wanted one.
 pub async fn refusal(url: &ServerUrl, answer: Response, patience: Duration) -> Failure {
     let status = answer.status();
+    let mut asked = answer.url().clone();
+    asked.set_query(None);
     let location = header(answer.headers(), LOCATION).map(str::to_owned);
     let retry_after_s = header(answer.headers(), RETRY_AFTER).and_then(|seconds| seconds.parse::<u64>().ok());
     if is_type(answer.headers(), MEDIA_TYPE) {
@@ -40,6 +50,9 @@ pub async fn refusal(url: &ServerUrl, answer: Response, patience: Duration) -> F
             Err(failure) => return failure,
         };
         if let Ok(mut problem) = serde_json::from_slice::<Problem>(&body) {
+            if problem.code == NO_ROUTE {
+                return Failure::NoRoute { asked: asked.to_string() };
+            }
             problem.retry_after_s = retry_after_s;
             return Failure::Problem(Box::new(problem));
         }

@@ -1,6 +1,6 @@
 //! The calls that put notifications in. Each is one try; whoever calls decides on another by [`Failure::may_pass`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -40,8 +40,10 @@ async fn post<T: DeserializeOwned>(
     let url = server.url();
     let token = server.access().for_producer()?;
     let request = server.http().post(url.at(path)).timeout(PATIENCE).header(CONTENT_TYPE, media_type);
+    let begun = Instant::now();
     let sent = request.header(AUTHORIZATION, token.bearer()).body(body).send().await;
     let answer = sent.map_err(|error| Failure::on_the_way(url, &error, PATIENCE))?;
+    answer::log("POST", &answer, begun);
     if !answer.status().is_success() {
         return Err(answer::refusal(url, answer, PATIENCE).await);
     }
@@ -53,11 +55,17 @@ async fn post<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::client::access::{Access, Token};
     use crate::client::script::{answer, play, problem};
 
     const PUBLISHED: &str = r#"{"id":"01932f4e-5b1c-7000-8000-000000000000","user":"a","rev":7,"unread_count":2,"streams":1,"duplicate":false}"#;
+
+    const NO_ROUTE: &str =
+        r#"{"type":"about:blank","title":"No","status":404,"detail":"why","code":"no_route","cure":"do it"}"#;
 
     #[tokio::test]
     async fn a_draft_goes_with_the_token_and_its_answer_is_read() {
@@ -94,6 +102,67 @@ mod tests {
             let failure = publish(&server, &json!({})).await.unwrap_err();
             assert_eq!(failure.may_pass(), may_pass, "{failure}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_server_of_ours_is_told_from_one_that_rests() {
+        let tls_alert = "\u{15}\u{3}\u{1}\0\u{2}\u{2}\n".to_owned();
+        let no_route = answer("404 Not Found\r\ncontent-type: application/problem+json", NO_ROUTE);
+        for reply in [answer("501 Not Implemented", "<html>"), answer("404 Not Found", ""), tls_alert, no_route] {
+            let (server, _) = play(vec![reply]).await;
+            let failure = publish(&server, &json!({})).await.unwrap_err();
+            assert!(failure.is_of_elsewhere() && !failure.may_pass(), "{failure}");
+        }
+        // A label over 63 bytes is no name, and is asked of nobody.
+        let access = Access::Given(Token::parse("secret", "test").unwrap());
+        let nowhere =
+            Endpoint::new(format!("http://{}.invalid", "a".repeat(64)).parse().unwrap(), access.clone()).unwrap();
+        assert_eq!(publish(&nowhere, &json!({})).await, Err(Failure::Unresolved(nowhere.url().clone())));
+
+        let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let https = format!("https://{}", plain.local_addr().unwrap());
+        let answering = tokio::spawn(async move {
+            let (mut socket, _) = plain.accept().await.unwrap();
+            socket.write_all(answer("400 Bad Request", "").as_bytes()).await.unwrap();
+            socket
+        });
+        let https = Endpoint::new(https.parse().unwrap(), access).unwrap();
+        let failure = publish(&https, &json!({})).await.unwrap_err();
+        assert!(matches!(failure, Failure::PlainHttp(_)), "{failure}");
+        drop(answering.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_port_that_speaks_only_tls_is_known_by_its_handshake() {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", port.local_addr().unwrap()).parse().unwrap();
+        let server = Endpoint::new(url, Access::Given(Token::parse("secret", "test").unwrap())).unwrap();
+        // The first is cut; the second is refused in TLS: a fatal alert, the handshake failed.
+        let answering = tokio::spawn(async move {
+            drop(port.accept().await.unwrap());
+            let (mut socket, _) = port.accept().await.unwrap();
+            socket.write_all(b"\x15\x03\x03\x00\x02\x02\x28").await.unwrap();
+            let mut hello = Vec::new();
+            let _ = socket.read_to_end(&mut hello).await;
+            hello
+        });
+        let cut = publish(&server, &json!({})).await.unwrap_err();
+        assert_eq!(cut, Failure::Cut(server.url().clone()));
+        assert_eq!(server.explain(cut).await, Failure::OnlyHttps(server.url().clone()));
+        let hello = answering.await.unwrap();
+        assert_eq!(hello.first(), Some(&0x16), "a handshake, and nothing in plain");
+
+        let (plain, _) = play(vec![]).await;
+        let cut = Failure::Cut(plain.url().clone());
+        assert_eq!(plain.explain(cut.clone()).await, cut);
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_not_served_is_named() {
+        let (server, _) = play(vec![answer("404 Not Found\r\ncontent-type: application/problem+json", NO_ROUTE)]).await;
+        let failure = publish(&server, &json!({})).await.unwrap_err().to_string();
+        let asked = server.url().at(NOTIFICATIONS);
+        assert!(failure.starts_with(&format!("nothing is served at {asked}; --url is ")), "{failure}");
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Client, Url, redirect};
 
 use super::access::Access;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 
 /// How long a connection may take to be made, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +50,25 @@ impl Endpoint {
 
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// The same failure; or, of a server that cut a plain connection since it speaks nothing but TLS, that.
+    pub async fn explain(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Cut(url) if self.speaks_tls().await => Failure::OnlyHttps(url),
+            failure => failure,
+        }
+    }
+
+    /// Begins a handshake, which fails since nobody is trusted: no request is sent, and no token.
+    async fn speaks_tls(&self) -> bool {
+        let mut url = self.url.0.clone();
+        let port = url.port_or_known_default();
+        if url.scheme() != "http" || url.set_scheme("https").is_err() || url.set_port(port).is_err() {
+            return false;
+        }
+        let handshake = self.http.get(url).timeout(CONNECT_TIMEOUT).send().await;
+        handshake.is_err_and(|error| failure::is_of_tls(&error))
     }
 
     pub(super) fn http(&self) -> &Client {

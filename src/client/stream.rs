@@ -219,7 +219,8 @@ impl Stream {
     }
 
     fn cut(&self, why: &str) -> Failure {
-        Failure::Cut { url: self.server.url().clone(), why: why.to_owned() }
+        tracing::debug!(url = %self.server.url(), fault = why, "the stream was cut");
+        Failure::Cut(self.server.url().clone())
     }
 
     fn silent(&self) -> Failure {

@@ -3,7 +3,7 @@
 //! The crate passes on neither a block without data nor whether an id was the block's own, and both move the cursor. So
 //! the answer is split here, by our own splitter, and each block is handed on in a form that the crate does pass on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use eventsource_client::Event;
@@ -47,7 +47,9 @@ impl Transport {
     async fn open(&self, request: Request<Option<Bytes>>) -> Result<Response<ByteStream>, Failure> {
         let (head, _) = request.into_parts();
         let ask = self.http.get(head.uri.to_string()).headers(head.headers).header(AUTHORIZATION, self.token.bearer());
+        let begun = Instant::now();
         let answer = ask.send().await.map_err(|error| Failure::on_the_way(&self.url, &error, self.patience))?;
+        answer::log("GET", &answer, begun);
         if answer.status() != StatusCode::OK {
             return Err(answer::refusal(&self.url, answer, self.patience).await);
         }

@@ -6,6 +6,7 @@ mod server;
 mod tail;
 pub mod term;
 mod token;
+mod usage;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;

@@ -4,20 +4,21 @@ use std::future::pending;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use super::server;
 use super::term::{Interrupt, Notes, Out, count, shown};
-use crate::cli::Cli;
+use super::usage;
 use crate::cli::global::Global;
 use crate::cli::tail::Options;
 use crate::client::access::Access;
 use crate::client::stream::{self, Place, Step, Stream, Told};
 use crate::domain::notification::Kind;
 use crate::exit::Exit;
-use crate::wire::event::{Event, ReadyData, Reason, ResyncData};
+use crate::wire::event::{Event, InboxData, MessageData, ReadyData, Reason, ResyncData};
+use known::Known;
 
+mod known;
 mod line;
 
 /// # Errors
@@ -32,25 +33,20 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let mut stream = Stream::open(server, options.user.clone(), stream::Options { from, snapshot: 0 });
     let mut tail = Tail::new(options, global);
     let ended = tokio::select! {
-        ended = tail.follow(&mut stream) => ended?,
-        () = interrupt.come() => Exit::Interrupted,
-        () = after(options.timeout) => tail.at_timeout(),
+        ended = tail.follow(&mut stream) => Some(ended?),
+        () = interrupt.come() => Some(Exit::Interrupted),
+        () = after(options.timeout) => None,
     };
-    if let (Exit::Interrupted, Some(cursor)) = (ended, stream.cursor()) {
+    if let Some(cursor) = stream.cursor().filter(|_| tail.met) {
         tail.notes.say(&format!("to go on from here: --from {cursor}"));
     }
-    Ok(ended)
+    Ok(ended.unwrap_or_else(|| tail.at_timeout()))
 }
 
 /// Whose stream is known from the token, or has to be typed, which clap cannot know.
 fn nobody() -> clap::Error {
-    let mut cli = Cli::command();
-    cli.build();
     let message = "say whose stream it is with --user ID, or hand over a user's token with --token-file or LUMEN_TOKEN";
-    match cli.find_subcommand_mut("tail") {
-        Some(tail) => tail.error(ErrorKind::MissingRequiredArgument, message),
-        None => cli.error(ErrorKind::MissingRequiredArgument, message),
-    }
+    usage::error("tail", ErrorKind::MissingRequiredArgument, message)
 }
 
 async fn after(timeout: Option<Duration>) {
@@ -67,6 +63,9 @@ struct Tail<'a> {
     notes: Notes,
     /// Notifications that were printed.
     printed: u64,
+    known: Known,
+    /// Changes of the past that are still to come.
+    missed: u64,
     /// What was last said of a link that is down: each reason is said once.
     down: Option<String>,
     /// Whether a stream has ever been open.
@@ -76,7 +75,17 @@ struct Tail<'a> {
 impl<'a> Tail<'a> {
     fn new(options: &'a Options, global: &Global) -> Self {
         let (out, notes) = (Out::stdout(), Notes::new(global.quiet));
-        Self { options, json: global.json, out, notes, printed: 0, down: None, met: false }
+        Self {
+            options,
+            json: global.json,
+            out,
+            notes,
+            printed: 0,
+            known: Known::default(),
+            missed: 0,
+            down: None,
+            met: false,
+        }
     }
 
     async fn follow(&mut self, stream: &mut Stream) -> anyhow::Result<Exit> {
@@ -106,10 +115,16 @@ impl<'a> Tail<'a> {
         match &told.event {
             Event::Ready(ready) => self.note_ready(ready)?,
             Event::Resync(resync) => self.notes.say(&hole(resync)),
+            Event::Message(MessageData { replayed: true, .. }) | Event::Inbox(InboxData { replayed: true, .. }) => {
+                self.missed = self.missed.saturating_sub(1);
+            }
+            _ => {}
+        }
+        match &told.event {
             Event::Message(message) if !wanted(&self.options.types, &message.kind) => return Ok(()),
             _ => {}
         }
-        let line = if self.json { Some(line::json(told)) } else { line::human(&told.event, &self.out) };
+        let line = if self.json { Some(line::json(told)) } else { self.human(&told.event) };
         if let Some(line) = line {
             self.out.line(&line).await?;
         }
@@ -117,6 +132,20 @@ impl<'a> Tail<'a> {
             self.printed += 1;
         }
         Ok(())
+    }
+
+    fn human(&mut self, event: &Event) -> Option<String> {
+        let replayed = match event {
+            Event::Message(message) => {
+                self.known.keep(message.data.id, &message.data.content);
+                message.replayed
+            }
+            Event::Inbox(inbox) => inbox.replayed,
+            _ => return None,
+        };
+        // What was missed comes with the count of now, which would look like that of then; it is told once, at the end.
+        let counted = !replayed || self.missed == 0;
+        line::human(event, counted, &self.known, &self.out)
     }
 
     fn note_ready(&mut self, ready: &ReadyData) -> anyhow::Result<()> {
@@ -133,6 +162,7 @@ impl<'a> Tail<'a> {
         };
         let user = shown(&ready.user);
         self.notes.say(&format!("{begun}: the stream of {user}, {} unread{missed}", count(ready.counts.unread)));
+        self.missed = ready.missed.unwrap_or(0);
         self.met = true;
         self.down = None;
         Ok(())
@@ -159,5 +189,5 @@ fn hole(resync: &ResyncData) -> String {
         Reason::TooMany => "more was missed than is told again",
     };
     let unread = count(resync.counts.unread);
-    format!("a hole ({}): {why}; {unread} unread are in the inbox, and what comes now is told", resync.reason.as_str())
+    format!("a hole: {why}; {unread} unread are in the inbox, and what comes now is told")
 }

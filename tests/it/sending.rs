@@ -65,7 +65,7 @@ async fn bad_lines_are_told_by_number_and_the_good_ones_are_in_once() {
     assert_eq!((first.code, tally(&first)), (Some(1), [4, 0, 4]), "{first:?}");
     let told: Vec<&str> = first.stderr.lines().collect();
     for (line, words) in [
-        "line 4: not JSON: EOF while parsing a value at column 15",
+        "line 4: no JSON: it breaks off after column 15",
         "line 5: a draft is a JSON object",
         "line 6: type: a type is a lower-case letter",
         "line 7: user: say who gets it",
@@ -90,6 +90,15 @@ async fn bad_lines_are_told_by_number_and_the_good_ones_are_in_once() {
     let mended = send(&file).word("--run").word(&run).run().await;
     assert_eq!((mended.code, tally(&mended)), (Some(1), [1, 4, 3]));
     assert_eq!(contents(&ada).await, numbers(1..=5));
+    // Of many faults the first are told.
+    let many = lumen("send - --json").at(&server).stdin(format!("{{}}\n{}", "nope\n".repeat(30))).run().await;
+    assert_eq!(tally(&many), [0, 0, 31]);
+    let told: Vec<&str> = many.stderr.lines().filter(|line| line.starts_with("line ")).collect();
+    assert!(told.len() == 20 && many.stderr.contains("\nand 11 more\nerror: "), "{many:?}");
+    // What is no draft a line is told once, with what makes one of it.
+    let array = lumen("send - --json").at(&server).stdin("[\n  {},\n  {}\n]\n").run().await;
+    assert_eq!((array.code, tally(&array)), (Some(1), [0, 0, 0]));
+    assert!(array.stderr.ends_with("it is a JSON array; make a line of each entry with jq -c '.[]'\n"), "{array:?}");
     // That nobody reads the summary does not make it a success.
     let mut unread = lumen("send -").at(&server).open_stdin().start();
     unread.close_stdout().await;
@@ -117,6 +126,7 @@ async fn a_pipe_says_its_run_by_which_it_can_be_sent_again() {
     slow.signal("INT");
     let stopped = slow.wait().await;
     assert_eq!(stopped.code, Some(130));
+    assert!(stopped.stderr.contains(&format!("send the same again with --run {run}: ")), "{stopped:?}");
     let summary = stopped.lines.concat();
     assert!(["1", "2"].contains(&summary.split(" sent, 0 duplicates, 0 faulty in ").next().unwrap()), "{stopped:?}");
 

@@ -134,7 +134,7 @@ async fn what_passes_is_tried_again() {
     assert!(
         matches!(
             whys[..],
-            [Failure::Problem(_), Failure::Gateway { status: 502, .. }, Failure::Cut { .. }, Failure::Cut { .. }]
+            [Failure::Problem(_), Failure::Gateway { status: 502, .. }, Failure::Cut(_), Failure::Cut(_)]
         ),
         "{whys:?}"
     );

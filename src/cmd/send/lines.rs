@@ -44,6 +44,8 @@ pub enum Fault {
     Line { number: u64, why: String },
     /// It broke off here.
     Input { why: String },
+    /// As a whole it is something else than a draft a line.
+    Form { why: &'static str },
 }
 
 /// Reads in a thread of its own, which nobody needs to wait for: a read of a terminal or a pipe may never end. It ends
@@ -63,7 +65,7 @@ pub fn read(mut reader: impl Read + Send + 'static, run: String) -> mpsc::Receiv
                     return;
                 }
             };
-            if sender.blocking_send(lines).is_err() {
+            if sender.blocking_send(lines).is_err() || cutter.form == Form::Other {
                 return;
             }
         }
@@ -78,11 +80,21 @@ struct Cutter {
     number: u64,
     line: Vec<u8>,
     too_long: bool,
+    form: Form,
+}
+
+/// What the first line that is not blank shows of the whole.
+#[derive(PartialEq, Eq)]
+enum Form {
+    Unseen,
+    Lines,
+    /// No line of it is a draft.
+    Other,
 }
 
 impl Cutter {
     fn new(run: String) -> Self {
-        Self { run, number: 1, line: Vec::new(), too_long: false }
+        Self { run, number: 1, line: Vec::new(), too_long: false, form: Form::Unseen }
     }
 
     fn push(&mut self, mut bytes: &[u8]) -> Vec<Line> {
@@ -112,6 +124,16 @@ impl Cutter {
         let number = self.number;
         self.number += 1;
         let line = std::mem::take(&mut self.line);
+        if self.form == Form::Other {
+            return None;
+        }
+        if self.form == Form::Unseen && !line.trim_ascii().is_empty() {
+            let other = other_form(&line);
+            self.form = if other.is_some() { Form::Other } else { Form::Lines };
+            if let Some(why) = other {
+                return Some(Line::Fault(Fault::Form { why }));
+            }
+        }
         if std::mem::take(&mut self.too_long) {
             return Some(Line::Fault(Fault::Line { number, why: format!("longer than {LINE_BYTES} bytes") }));
         }
@@ -129,8 +151,7 @@ impl Cutter {
 }
 
 fn draft(text: &[u8], number: u64, run: &str) -> Result<Draft, String> {
-    let not_json = |fault| format!("not JSON: {}", json::fault_in_line(&fault));
-    let Value::Object(mut fields) = json::parse(text).map_err(not_json)? else {
+    let Value::Object(mut fields) = json::parse(text).map_err(|fault| no_json(&fault))? else {
         return Err("a draft is a JSON object".to_owned());
     };
     let rows = rows(&fields);
@@ -140,6 +161,31 @@ fn draft(text: &[u8], number: u64, run: &str) -> Result<Draft, String> {
     let mut text = Value::Object(fields).to_string().into_bytes();
     text.push(b'\n');
     Ok(Draft { number, rows, text })
+}
+
+/// Why a line is no JSON, without the words that only a parser knows.
+fn no_json(fault: &serde_json::Error) -> String {
+    let why = match fault.to_string() {
+        _ if fault.is_eof() => format!("it breaks off after column {}", fault.column()),
+        why if why.starts_with("expected ident") => format!("an unknown word at column {}", fault.column()),
+        _ => json::fault_in_line(fault),
+    };
+    format!("no JSON: {why}")
+}
+
+/// What a text is that begins like this, where it is no draft a line, and what makes one of it.
+fn other_form(first: &[u8]) -> Option<&'static str> {
+    match first {
+        [0x1f, 0x8b, ..] => Some("it is compressed by gzip; unpack it with gunzip -c"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
+            Some("it is UTF-16; make it UTF-8 with iconv -f UTF-16 -t UTF-8")
+        }
+        _ => match first.strip_prefix("\u{feff}".as_bytes()).unwrap_or(first).trim_ascii() {
+            [b'[', ..] => Some("it is a JSON array; make a line of each entry with jq -c '.[]'"),
+            b"{" => Some("its JSON goes over several lines; make a line of each object with jq -c ."),
+            _ => None,
+        },
+    }
 }
 
 fn rows(fields: &Map<String, Value>) -> usize {
@@ -184,6 +230,33 @@ mod tests {
             assert!(matches!(line, Line::Fault(Fault::Line { number: found, .. }) if *found == number), "{line:?}");
         }
         assert_eq!(faulty.len(), 4);
+    }
+
+    #[test]
+    fn what_is_no_draft_a_line_is_told_once_for_all() {
+        let utf16: Vec<u8> = "\u{feff}{}\n{}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (text, cure) in [
+            (&b"\n[\n  {\"user\": \"a\"}\n]\n"[..], "jq -c '.[]'"),
+            (b"\xef\xbb\xbf[{}]", "jq -c '.[]'"),
+            (b"{\n  \"user\": \"a\"\n}\n{\n}\n", "jq -c ."),
+            (&utf16, "iconv"),
+            (b"\x1f\x8b\x08\0\n\n\xff", "gunzip"),
+        ] {
+            let lines = cut(&[text]);
+            assert!(matches!(lines[..], [Line::Fault(Fault::Form { why })] if why.contains(cure)), "{cure}: {lines:?}");
+        }
+        assert_eq!(cut(&[b"{}\n[1]\n{}\n"]).len(), 3, "a line that is one later is a faulty one");
+    }
+
+    #[test]
+    fn a_line_that_is_no_json_is_told_in_plain_words() {
+        for (text, why) in [
+            (r#"{"user": "a","#, "no JSON: it breaks off after column 13"),
+            ("nope", "no JSON: an unknown word at column 2"),
+            ("{user: 1}", "no JSON: key must be a string at column 2"),
+        ] {
+            assert_eq!(cut(&[text.as_bytes()]), [Line::Fault(Fault::Line { number: 1, why: why.into() })]);
+        }
     }
 
     #[test]

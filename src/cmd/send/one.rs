@@ -1,19 +1,24 @@
 //! One notification from flags: one try, since somebody sits there and sees what became of it.
 
 use anyhow::Context;
+use clap::error::ErrorKind;
+use serde_json::Value;
 
 use crate::cli::global::Global;
 use crate::cli::send::One;
-use crate::client::{Failure, api};
+use crate::client::{Endpoint, Failure, api};
 use crate::cmd::server;
 use crate::cmd::term::{Out, count};
+use crate::cmd::usage;
+use crate::domain::notification;
 use crate::exit::Exit;
 use crate::wire::api::Published;
 
 pub async fn run(one: &One, global: &Global) -> anyhow::Result<Exit> {
+    let draft = checked(one)?;
     let server = server::endpoint(global)?;
-    let published = match api::publish(&server, &one.draft()).await {
-        Err(failure @ (Failure::Cut { .. } | Failure::Silent { .. })) => {
+    let published = match publish(&server, &draft).await {
+        Err(failure @ (Failure::Cut(_) | Failure::Silent { .. })) => {
             return Err(failure).context("not acknowledged, and stored or not: with --key it can be sent again safely");
         }
         published => published?,
@@ -21,6 +26,30 @@ pub async fn run(one: &One, global: &Global) -> anyhow::Result<Exit> {
     let line = if global.json { serde_json::to_string(&published)? } else { told(&published) };
     Out::stdout().line(&line).await?;
     Ok(Exit::Ok)
+}
+
+async fn publish(server: &Endpoint, draft: &Value) -> Result<Published, Failure> {
+    match api::publish(server, draft).await {
+        Err(failure) => Err(server.explain(failure).await),
+        published => published,
+    }
+}
+
+/// The draft, which no server needs to see to tell what is wrong with it.
+fn checked(one: &One) -> Result<Value, clap::Error> {
+    let draft = one.draft();
+    let Err(faults) = notification::check(draft.clone()) else { return Ok(draft) };
+    let told: Vec<String> = faults.iter().map(|fault| format!("{}: {}", flag(&fault.field), fault.detail)).collect();
+    Err(usage::error("send", ErrorKind::ValueValidation, told.join("\n")))
+}
+
+/// The flag by which a field is typed.
+fn flag(field: &str) -> String {
+    match field {
+        "sender.username" => "--sender".to_owned(),
+        "ttl_s" => "--ttl".to_owned(),
+        field => format!("--{field}"),
+    }
 }
 
 fn told(published: &Published) -> String {

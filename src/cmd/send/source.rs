@@ -1,7 +1,7 @@
 //! Where drafts come from, and the run that their lines are keyed by.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -19,7 +19,9 @@ pub struct Source {
     pub run: String,
     /// Nobody could know the run: a pipe's is drawn.
     pub drawn: bool,
-    /// Lines of a file.
+    /// Somebody types them.
+    pub terminal: bool,
+    /// Lines of a file that are not blank.
     pub lines: Option<u64>,
 }
 
@@ -44,21 +46,21 @@ fn source(mut reader: File, run: Option<String>) -> io::Result<Source> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     if !facts.is_file() {
-        let drawn = run.is_none();
+        let (drawn, terminal) = (run.is_none(), reader.is_terminal());
         let run = run.unwrap_or_else(|| hex(&random::bytes::<8>()));
-        return Ok(Source { reader, run, drawn, lines: None });
+        return Ok(Source { reader, run, drawn, terminal, lines: None });
     }
     let here = reader.stream_position()?;
     let (hash, lines) = survey(&mut reader)?;
     reader.seek(SeekFrom::Start(here))?;
-    Ok(Source { reader, run: run.unwrap_or(hash), drawn: false, lines: Some(lines) })
+    Ok(Source { reader, run: run.unwrap_or(hash), drawn: false, terminal: false, lines: Some(lines) })
 }
 
-/// The first half of a file's SHA-256, and how many lines it has.
+/// The first half of a file's SHA-256, and how many of its lines are not blank.
 fn survey(file: &mut impl Read) -> io::Result<(String, u64)> {
     let mut hash = digest::Context::new(&digest::SHA256);
     let mut chunk = vec![0; CHUNK_BYTES];
-    let (mut lines, mut last) = (0, b'\n');
+    let (mut lines, mut blank) = (0, true);
     loop {
         let read = match file.read(&mut chunk) {
             Ok(0) => break,
@@ -66,11 +68,16 @@ fn survey(file: &mut impl Read) -> io::Result<(String, u64)> {
             read => &chunk[..read?],
         };
         hash.update(read);
-        lines += read.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        last = read[read.len() - 1];
+        for byte in read {
+            if *byte == b'\n' {
+                blank = true;
+            } else if blank && !byte.is_ascii_whitespace() {
+                blank = false;
+                lines += 1;
+            }
+        }
     }
-    let unended = u64::from(last != b'\n');
-    Ok((hex(&hash.finish().as_ref()[..16]), lines + unended))
+    Ok((hex(&hash.finish().as_ref()[..16]), lines))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -86,7 +93,7 @@ mod tests {
     #[test]
     fn a_file_has_the_same_run_each_time_and_is_read_from_where_it_stands() {
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(b"one\ntwo\nthree").unwrap();
+        file.write_all(b"one\ntwo\n\n \r\nthree").unwrap();
         let runs = [0, 0, 4].map(|at| {
             file.seek(SeekFrom::Start(at)).unwrap();
             let mut source = source(file.try_clone().unwrap(), None).unwrap();
@@ -97,8 +104,8 @@ mod tests {
         assert_eq!(runs[0], runs[1]);
         assert_ne!(runs[0].0, runs[2].0);
         assert_eq!(runs[0].0.len(), 32);
-        assert_eq!((runs[0].1, runs[0].2, runs[0].3.as_str()), (false, Some(3), "one\ntwo\nthree"));
-        assert_eq!((runs[2].2, runs[2].3.as_str()), (Some(2), "two\nthree"));
+        assert_eq!((runs[0].1, runs[0].2, runs[0].3.as_str()), (false, Some(3), "one\ntwo\n\n \r\nthree"));
+        assert_eq!((runs[2].2, runs[2].3.as_str()), (Some(2), "two\n\n \r\nthree"));
     }
 
     #[test]

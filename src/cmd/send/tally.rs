@@ -25,6 +25,11 @@ impl Tally {
         self.sent += (answer.results.len() - duplicates) as u64;
     }
 
+    /// Whether the server took anything.
+    pub fn took_any(&self) -> bool {
+        self.sent + self.duplicates > 0
+    }
+
     /// One line for people.
     pub fn line(&self, took: Duration) -> String {
         let Tally { sent, duplicates, faulty } = self;

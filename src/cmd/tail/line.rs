@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::known::Known;
 use crate::client::stream::Told;
 use crate::cmd::term::{Out, count, local_time, shown};
 use crate::domain::change::What;
@@ -14,13 +15,17 @@ const KIND: Style = AnsiColor::Cyan.on_default();
 const SENDER: Style = Style::new().bold();
 const UNREAD: Style = AnsiColor::Yellow.on_default();
 
-/// An event for people, where it tells them something.
-pub fn human(event: &Event, out: &Out) -> Option<String> {
-    match event {
-        Event::Message(message) => Some(notification(message, out)),
-        Event::Inbox(inbox) => Some(change(inbox, out)),
-        _ => None,
-    }
+/// Characters of a notification that a change quotes.
+const QUOTED_CHARS: usize = 60;
+
+/// An event for people, where it tells them something; with the count, where that is the count of then.
+pub fn human(event: &Event, counted: bool, known: &Known, out: &Out) -> Option<String> {
+    let (line, unread) = match event {
+        Event::Message(message) => (notification(message, out), message.counts.unread),
+        Event::Inbox(inbox) => (change(inbox, known, out), inbox.counts.unread),
+        _ => return None,
+    };
+    Some(if counted { line + &badge(unread, out) } else { line })
 }
 
 /// An event for programs, with its data as they were sent.
@@ -43,11 +48,18 @@ fn notification(message: &MessageData, out: &Out) -> String {
     if let Some(link) = &data.link {
         line += &format!("  {}", shown(link));
     }
-    line + &badge(message.counts.unread, out)
+    if data.read {
+        line += &format!("  {}", out.styled(TIME, "read"));
+    }
+    line
 }
 
-fn change(inbox: &InboxData, out: &Out) -> String {
+fn change(inbox: &InboxData, known: &Known, out: &Out) -> String {
     let several = |ids: usize| if ids == 1 { "one".to_owned() } else { count(ids as u64) };
+    let only = match inbox.ids.as_deref() {
+        Some([id]) => known.content(*id),
+        _ => None,
+    };
     let rows = match (&inbox.ids, inbox.up_to) {
         (Some(ids), _) => several(ids.len()),
         (None, Some(rev)) => format!("all up to rev {rev}"),
@@ -60,7 +72,17 @@ fn change(inbox: &InboxData, out: &Out) -> String {
         What::Deleted => "deleted",
         What::Changed => "changed",
     };
-    out.styled(TIME, format!("{rows} {what}")) + &badge(inbox.counts.unread, out)
+    let told = only.map_or_else(|| format!("{rows} {what}"), |content| format!("{what}: {}", quoted(content)));
+    out.styled(TIME, told)
+}
+
+fn quoted(content: &str) -> String {
+    let (mut start, cut) = match content.char_indices().nth(QUOTED_CHARS) {
+        Some((end, _)) => (shown(&content[..end]), "…"),
+        None => (shown(content), ""),
+    };
+    start.push_str(cut);
+    format!("\"{start}\"")
 }
 
 fn badge(unread: u64, out: &Out) -> String {
@@ -78,7 +100,7 @@ mod tests {
     }
 
     fn line(name: &str, data: &str) -> Option<String> {
-        human(&told(name, data).event, &Out::plain())
+        human(&told(name, data).event, true, &Known::default(), &Out::plain())
     }
 
     #[test]
@@ -103,6 +125,29 @@ mod tests {
             assert_eq!(line("inbox", &format!("{{{rows},{badge}}}")).unwrap(), words);
         }
         assert_eq!(line("ping", "{}"), None);
+    }
+
+    #[test]
+    fn what_was_told_is_named_when_it_changes() {
+        let id = "01932f4e-5b1c-7000-8000-000000000000";
+        let data = format!(
+            r#"{{"change":"read","ids":["{id}"],"unread_count":1,"unseen_count":0,"rev":2,"origin":null,"replayed":true}}"#
+        );
+        let event = told("inbox", &data).event;
+        let mut known = Known::default();
+        known.keep(id.parse().unwrap(), "点赞了\u{1b}");
+        assert_eq!(human(&event, false, &known, &Out::plain()).unwrap(), "read: \"点赞了\\u{1b}\"");
+        known.keep(id.parse().unwrap(), &"长".repeat(QUOTED_CHARS + 1));
+        let long = format!("read: \"{}…\"  (1 unread)", "长".repeat(QUOTED_CHARS));
+        assert_eq!(human(&event, true, &known, &Out::plain()).unwrap(), long);
+    }
+
+    #[test]
+    fn what_is_read_says_so() {
+        let data = r#"{"type":"like","unread_count":0,"unseen_count":0,"rev":1,"replayed":true,"counts_rev":2,"data":{
+            "id":"01932f4e-5b1c-7000-8000-000000000000","content":"x","read":true,"created_at":"soon"}}"#;
+        let event = told("message", data).event;
+        assert_eq!(human(&event, false, &Known::default(), &Out::plain()).unwrap(), "soon  like  x  read");
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use super::text::count;
 
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 const REDRAW: Duration = Duration::from_millis(200);
+/// A longer time to go is no forecast, but a work that stands still.
+const LONGEST_LEFT: Duration = Duration::from_secs(24 * 3600);
 
 pub struct Progress {
     unit: &'static str,
@@ -27,9 +29,10 @@ impl Progress {
         let terminal = std::io::stderr().is_terminal();
         let bar = match total {
             _ if quiet || !terminal => ProgressBar::hidden(),
-            Some(total) => ProgressBar::new(total)
-                .with_style(style("{bar:30} {human_pos}/{human_len} {msg}, {per_sec:.0}, {eta} to go")),
-            None => ProgressBar::new_spinner().with_style(style("{spinner} {human_pos} {msg}, {per_sec:.0}")),
+            Some(total) => {
+                ProgressBar::new(total).with_style(style("{bar:30} {human_pos}/{human_len} {msg}, {rate}{left}"))
+            }
+            None => ProgressBar::new_spinner().with_style(style("{spinner} {human_pos} {msg}, {rate}")),
         };
         bar.set_message(unit);
         bar.enable_steady_tick(REDRAW);
@@ -69,8 +72,35 @@ impl Drop for Progress {
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants of this file; one that could not be read would show the default bar.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
-        // Whole ones; the cast saturates, and there is nobody to tell of a bar that cannot be drawn.
-        let _ = write!(text, "{}/s", count(state.per_sec() as u64));
-    })
+    // There is nobody to tell of a bar that cannot be drawn.
+    style
+        .with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // Whole ones; the cast saturates.
+            let _ = write!(text, "{}/s", count(state.per_sec() as u64));
+        })
+        .with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = write!(text, "{}", left(state.eta()));
+        })
+}
+
+/// How long it will go on. While nothing gets done there is no telling.
+fn left(eta: Duration) -> String {
+    if (Duration::from_secs(1)..LONGEST_LEFT).contains(&eta) {
+        format!(", {:#} to go", HumanDuration(eta))
+    } else {
+        String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_where_it_is_known() {
+        assert_eq!(left(Duration::from_secs(30)), ", 30s to go");
+        for unknown in [Duration::ZERO, Duration::from_secs(1_000_000_000)] {
+            assert_eq!(left(unknown), "");
+        }
+    }
 }
