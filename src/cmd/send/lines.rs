@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use crate::domain::limits::{DRAFT_BYTES, REQUEST_ROWS, USER_ID_BYTES};
-use crate::wire::json;
+use crate::wire::json::{self, Rule};
 
 /// Bytes of a line: a draft of the largest size for as many users as one request may have, each with its quotes and
 /// comma.
@@ -163,14 +163,16 @@ fn draft(text: &[u8], number: u64, run: &str) -> Result<Draft, String> {
     Ok(Draft { number, rows, text })
 }
 
-/// Why a line is no JSON, without the words that only a parser knows.
-fn no_json(fault: &serde_json::Error) -> String {
-    let why = match fault.to_string() {
-        _ if fault.is_eof() => format!("it breaks off after column {}", fault.column()),
-        why if why.starts_with("expected ident") => format!("an unknown word at column {}", fault.column()),
-        _ => json::fault_in_line(fault),
-    };
-    format!("no JSON: {why}")
+/// Why a line's JSON is not taken, without the words that only a parser knows.
+fn no_json(fault: &json::Fault) -> String {
+    let why = json::fault_in_line(fault);
+    let column = why.rsplit(' ').next().unwrap_or_default();
+    match fault.rule {
+        Rule::DoubledName | Rule::Nul | Rule::Depth => why,
+        Rule::Cut => format!("no JSON: it breaks off after column {column}"),
+        Rule::Syntax if why.starts_with("expected ident") => format!("no JSON: an unknown word at column {column}"),
+        Rule::Empty | Rule::ByteOrderMark | Rule::Trailing | Rule::Syntax => format!("no JSON: {why}"),
+    }
 }
 
 /// What a text is that begins like this, where it is no draft a line, and what makes one of it.
