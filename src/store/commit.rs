@@ -32,14 +32,16 @@ pub struct Marked {
 }
 
 /// Groups of committed jobs, in commit order.
-pub struct Commits(mpsc::UnboundedReceiver<Commit>);
+pub struct Commits(mpsc::Receiver<Commit>);
 
 /// The writer's end.
-pub(super) type CommitsIn = mpsc::UnboundedSender<Commit>;
+pub(super) type CommitsIn = mpsc::Sender<Commit>;
+
+/// Groups that are committed and not told yet; beyond this the queue before the writer fills up, and says so.
+const GROUPS: usize = 16;
 
 pub(super) fn channel() -> (CommitsIn, Commits) {
-    #[allow(clippy::disallowed_methods, reason = "whoever waits for an answer is bounded by the write queue")]
-    let (sender, receiver) = mpsc::unbounded_channel();
+    let (sender, receiver) = mpsc::channel(GROUPS);
     (sender, Commits(receiver))
 }
 

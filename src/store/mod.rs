@@ -10,10 +10,10 @@ mod job;
 mod queue;
 mod sqlite;
 mod view;
+mod writable;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{oneshot, watch};
 
@@ -27,6 +27,7 @@ use self::queue::Queue;
 use self::sqlite::cache::Cache;
 use self::sqlite::checkpoint::Checkpointer;
 use self::sqlite::reader::Readers;
+use self::writable::Writable;
 use crate::clock::Clock;
 use crate::domain::change::{Counts, Item};
 use crate::domain::cursor::Presented;
@@ -50,7 +51,7 @@ struct Inner {
     readers: Readers,
     checkpointer: Checkpointer,
     cache: Arc<Cache>,
-    writable: Arc<AtomicBool>,
+    writable: Arc<Writable>,
     failed: watch::Receiver<Option<Fatal>>,
 }
 
@@ -65,7 +66,8 @@ impl Store {
         let (commits_in, commits) = commit::channel();
         let (failed_in, failed) = watch::channel(None);
         let cache = Arc::new(Cache::default());
-        let writable = Arc::new(AtomicBool::new(true));
+        let writable = Arc::<Writable>::default();
+        let checkpointer = Checkpointer::start(opened.checkpointer, &config.path, failed_in.clone());
         let writer = sqlite::writer::Writer {
             jobs,
             commits: commits_in,
@@ -78,7 +80,6 @@ impl Store {
         };
         writer.start(opened.writer);
         let readers = Readers::new(opened.readers, opened.secret);
-        let checkpointer = Checkpointer::start(opened.checkpointer, &config.path);
         Ok((Store(Arc::new(Inner { queue, readers, checkpointer, cache, writable, failed })), commits))
     }
 
@@ -136,9 +137,9 @@ impl Store {
         self.0.cache.head(user)
     }
 
-    /// Whether the last write went through.
+    /// Whether writes go through: none failed in the last ten seconds, or one worked since.
     pub fn is_writable(&self) -> bool {
-        self.0.writable.load(Ordering::Relaxed)
+        self.0.writable.is_so()
     }
 
     /// Waits until the disk failed in a way after which nothing may be acknowledged.

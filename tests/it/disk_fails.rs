@@ -38,3 +38,29 @@ async fn after_a_failed_fsync_nothing_is_acknowledged_and_the_process_ends() {
     let listed = api.at(server.url()).with(tokens.user("ada")).list_all().await;
     assert!(listed.items.iter().any(|item| item.data.id == kept.id));
 }
+
+/// The disk fails where no commit would notice: under the database file, as the log is folded into it.
+#[tokio::test]
+async fn a_failed_fsync_of_the_database_file_ends_the_process_too() {
+    let shim = gcc::build("fsync_fails.c", "fsync_fails_on.so", &["-shared", "-fPIC"]);
+    let trigger = tempfile::tempdir().unwrap();
+    let failing = trigger.path().join("now");
+    let launch = Launch::new().env("LD_PRELOAD", shim).env("FSYNC_FAILS_FROM", &failing);
+    let mut server = launch.env("FSYNC_FAILS_ON", "/lumen.db").start().await;
+    let tokens = Tokens::of(server.dir(), Clock::System);
+    let api = Api::new(server.url(), tokens.producer());
+    std::fs::write(&failing, "").unwrap();
+    // More than is worth folding in.
+    let drafts: Vec<_> = (0..2_000)
+        .map(|n| json!({"user": "ada", "type": "like", "content": format!("{n}{}", "x".repeat(3_000))}))
+        .collect();
+    assert_eq!(api.batch(&drafts).await.0, 201);
+    let ended = server.wait().await;
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.stderr.contains("error: storage I/O error"), "{}", ended.stderr);
+
+    std::fs::remove_file(&failing).unwrap();
+    server.restart().await;
+    let listed = api.at(server.url()).with(tokens.user("ada")).list_all().await;
+    assert_eq!(listed.items.len(), drafts.len(), "what was acknowledged is in the log still");
+}

@@ -108,25 +108,27 @@ async fn a_new_database_is_its_owners_alone() {
     }
 }
 
+/// Each in a directory of its own, since the connections of a closed store go a moment later.
 #[tokio::test]
 async fn a_foreign_a_newer_and_a_damaged_file_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("lumen.db");
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
-    assert!(matches!(Shelf::try_open(dir.path()).await.err(), Some(OpenError::Foreign { .. })));
-
-    fs::remove_file(&path).unwrap();
-    Shelf::open(dir.path()).await.store.close().await;
-    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    let newer = Shelf::try_open(dir.path()).await.err();
-    assert!(matches!(newer, Some(OpenError::Newer { found: 99, known: 1, .. })));
-
-    fs::write(&path, vec![0x5a; 8192]).unwrap();
-    assert!(matches!(Shelf::try_open(dir.path()).await.err(), Some(OpenError::Damaged { .. })));
-
-    fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
-    assert!(matches!(Shelf::try_open(dir.path()).await.err(), Some(OpenError::Unusable { .. })));
+    let refusal = async |prepare: fn(&Path)| {
+        let dir = tempfile::tempdir().unwrap();
+        prepare(&dir.path().join("lumen.db"));
+        Shelf::try_open(dir.path()).await.err().unwrap()
+    };
+    let foreign = refusal(|path| Connection::open(path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap());
+    assert!(matches!(foreign.await, OpenError::Foreign { found: 0, .. }));
+    let others = refusal(|path| Connection::open(path).unwrap().execute_batch("PRAGMA application_id = 7").unwrap());
+    assert!(matches!(others.await, OpenError::Foreign { found: 7, .. }));
+    let newer = refusal(|path| {
+        let own = "PRAGMA application_id = 0x4c754d6e; PRAGMA user_version = 99";
+        Connection::open(path).unwrap().execute_batch(own).unwrap();
+    });
+    assert!(matches!(newer.await, OpenError::Newer { found: 99, known: 1, .. }));
+    let damaged = refusal(|path| fs::write(path, vec![0x5a; 8192]).unwrap());
+    assert!(matches!(damaged.await, OpenError::Damaged { .. }));
+    let folder = refusal(|path| fs::create_dir(path).unwrap());
+    assert!(matches!(folder.await, OpenError::Unusable { .. }));
 }
 
 /// Faults row 10: another process holds the lock; the wait is bounded, nothing is stored, and it recovers.

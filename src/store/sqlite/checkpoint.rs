@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::warn;
 
+use super::fault::Fault;
 use crate::shutdown::Shutdown;
+use crate::store::error::Fatal;
 
 /// Size of the log from which on it is worth folding in: pages that change again and again are written once.
 const WORTHWHILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -22,11 +25,15 @@ pub(in crate::store) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub fn start(connection: tokio_rusqlite::Connection, database: &Path) -> Self {
+    pub fn start(
+        connection: tokio_rusqlite::Connection,
+        database: &Path,
+        failed: watch::Sender<Option<Fatal>>,
+    ) -> Self {
         let mut wal = database.as_os_str().to_owned();
         wal.push("-wal");
         let stop = Shutdown::default();
-        let running = tokio::spawn(run(connection, wal.into(), stop.clone()));
+        let running = tokio::spawn(run(connection, wal.into(), stop.clone(), failed));
         Self { stop, running: Mutex::new(Some(running)) }
     }
 
@@ -48,7 +55,12 @@ impl Drop for Checkpointer {
     }
 }
 
-async fn run(connection: tokio_rusqlite::Connection, wal: PathBuf, stop: Shutdown) {
+async fn run(
+    connection: tokio_rusqlite::Connection,
+    wal: PathBuf,
+    stop: Shutdown,
+    failed: watch::Sender<Option<Fatal>>,
+) {
     loop {
         tokio::select! {
             () = stop.begun() => return,
@@ -61,8 +73,14 @@ async fn run(connection: tokio_rusqlite::Connection, wal: PathBuf, stop: Shutdow
         // PASSIVE waits for nobody and nobody for it: what a reader or the writer is at stays for the next time.
         let folded =
             connection.call(|connection| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
-        if let Err(fault) = folded.await {
-            warn!(%fault, "the database's log could not be folded in; it is tried again");
+        let Err(tokio_rusqlite::Error::Error(fault)) = folded.await else { continue };
+        match Fault::from(fault) {
+            // After a failed fsync a later one may say yes and lie, so nothing may be acknowledged any more.
+            Fault::Disk(why) => {
+                failed.send_replace(Some(Fatal(why)));
+                return;
+            }
+            fault => warn!(?fault, "the database's log could not be folded in; it is tried again"),
         }
     }
 }

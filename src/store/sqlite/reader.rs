@@ -1,9 +1,10 @@
 //! A few connections that only read, lent for one question at a time.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::Fault;
 use super::page;
@@ -14,28 +15,29 @@ use crate::store::error::Error;
 use crate::store::view::{List, ListQuery, Opening, Page, View};
 
 pub(in crate::store) struct Readers {
-    free: Semaphore,
-    connections: Mutex<Vec<tokio_rusqlite::Connection>>,
+    free: Arc<Semaphore>,
+    connections: Arc<Mutex<Vec<tokio_rusqlite::Connection>>>,
     secret: Arc<EpochSecret>,
 }
 
-/// A connection that goes back when it is dropped, also by a caller that did not wait for its answer.
-struct Lent<'a> {
-    readers: &'a Readers,
+/// A connection, until it goes back.
+struct Lent {
     connection: tokio_rusqlite::Connection,
-    _permit: SemaphorePermit<'a>,
+    connections: Arc<Mutex<Vec<tokio_rusqlite::Connection>>>,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Lent<'_> {
+impl Drop for Lent {
     fn drop(&mut self) {
         let connection = self.connection.clone();
-        self.readers.connections.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 }
 
 impl Readers {
     pub fn new(connections: Vec<tokio_rusqlite::Connection>, secret: Arc<EpochSecret>) -> Self {
-        Self { free: Semaphore::new(connections.len()), connections: Mutex::new(connections), secret }
+        let free = Arc::new(Semaphore::new(connections.len()));
+        Self { free, connections: Arc::new(Mutex::new(connections)), secret }
     }
 
     pub async fn open_at(&self, user: UserId, presented: Presented, snapshot: usize) -> Result<Opening, Error> {
@@ -69,19 +71,58 @@ impl Readers {
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let lent = self.lend().await?;
-        let answer = lent.connection.call(move |connection| {
+        let connection = lent.connection.clone();
+        let answer = connection.call(move |connection| {
+            // It goes back when the question is answered, also where nobody waits for the answer any more.
+            let _lent = lent;
             let transaction = connection.transaction()?;
-            question(&transaction)
+            // A panic would end the connection's thread for good.
+            Ok::<_, rusqlite::Error>(catch_unwind(AssertUnwindSafe(|| question(&transaction))))
         });
-        answer.await.map_err(|fault| match fault {
-            tokio_rusqlite::Error::Error(fault) => Fault::from(fault).into(),
-            _ => Error::Down,
-        })
+        match answer.await {
+            Ok(Ok(answer)) => answer.map_err(|fault| Fault::from(fault).into()),
+            Ok(Err(_)) => Err(Error::Internal("a reader panicked".to_owned())),
+            Err(tokio_rusqlite::Error::Error(fault)) => Err(Fault::from(fault).into()),
+            Err(_) => Err(Error::Down),
+        }
     }
 
-    async fn lend(&self) -> Result<Lent<'_>, Error> {
-        let permit = self.free.acquire().await.map_err(|_| Error::Down)?;
+    async fn lend(&self) -> Result<Lent, Error> {
+        let permit = self.free.clone().acquire_owned().await.map_err(|_| Error::Down)?;
         let connection = self.connections.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Ok(Lent { readers: self, connection: connection.ok_or(Error::Down)?, _permit: permit })
+        let connection = connection.ok_or(Error::Down)?;
+        Ok(Lent { connection, connections: self.connections.clone(), _permit: permit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    async fn one_reader() -> Readers {
+        let connection = tokio_rusqlite::Connection::open_in_memory().await.unwrap();
+        Readers::new(vec![connection], Arc::new(EpochSecret::new(&[0; 32])))
+    }
+
+    /// Whoever hangs up does not let more questions in than there are connections to answer them.
+    #[tokio::test]
+    async fn a_question_that_nobody_waits_for_keeps_its_connection_until_it_is_answered() {
+        let readers = one_reader().await;
+        let (release, held) = mpsc::sync_channel::<()>(0);
+        let mut asked = Box::pin(readers.read(move |_| Ok(held.recv().is_ok())));
+        assert!(futures_util::poll!(asked.as_mut()).is_pending());
+        drop(asked);
+        assert_eq!(readers.free.available_permits(), 0);
+        release.send(()).unwrap();
+        assert_eq!(readers.read(|_| Ok(7)).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer() {
+        let readers = one_reader().await;
+        assert!(matches!(readers.read::<()>(|_| panic!("as asked")).await, Err(Error::Internal(_))));
+        assert_eq!(readers.read(|_| Ok(7)).await, Ok(7));
     }
 }

@@ -4,7 +4,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
@@ -22,6 +21,7 @@ use crate::store::commit::{Answer, Appended, Commit, CommitsIn, Done, Marked};
 use crate::store::error::{Error, Fatal};
 use crate::store::job::Job;
 use crate::store::queue::Jobs;
+use crate::store::writable::Writable;
 
 /// Rows after which a group is committed even if more wait: its callers wait for the whole of it.
 const GROUP_ROWS: usize = 1_024;
@@ -33,7 +33,7 @@ pub(in crate::store) struct Writer {
     pub clock: Clock,
     pub generation: i64,
     pub secret: Arc<EpochSecret>,
-    pub writable: Arc<AtomicBool>,
+    pub writable: Arc<Writable>,
     pub failed: watch::Sender<Option<Fatal>>,
 }
 
@@ -69,10 +69,10 @@ impl Writer {
         while let Some(first) = self.jobs.blocking_next() {
             let (group, finish) = self.gather(first);
             if let Err(fatal) = self.commit(connection, &context, group) {
-                error!(why = fatal, "nothing more is acknowledged");
-                self.writable.store(false, Ordering::Relaxed);
+                error!(%fatal, "nothing more is acknowledged");
+                self.writable.failed();
                 self.jobs.refuse_all(&Error::Down);
-                self.failed.send_replace(Some(Fatal(fatal)));
+                self.failed.send_replace(Some(fatal));
                 return;
             }
             if let Some(reply) = finish {
@@ -104,13 +104,18 @@ impl Writer {
     ///
     /// # Errors
     /// The disk failed: nothing may be acknowledged any more.
-    fn commit(&self, connection: &mut Connection, context: &Context, group: Vec<Job>) -> Result<(), String> {
+    fn commit(&self, connection: &mut Connection, context: &Context, group: Vec<Job>) -> Result<(), Fatal> {
         if group.is_empty() {
             return Ok(());
         }
+        // The disk failed under the checkpointer: what a commit is written to may lie.
+        if let Some(fatal) = self.failed.borrow().clone() {
+            refuse(group, &Error::Down);
+            return Err(fatal);
+        }
         match self.attempt(connection, context, &group) {
             Ok(results) => {
-                self.writable.store(true, Ordering::Relaxed);
+                self.writable.worked();
                 self.announce(group, results);
             }
             Err(Fault::Job(why)) if group.len() > 1 => {
@@ -121,10 +126,10 @@ impl Writer {
             }
             Err(Fault::Disk(why)) => {
                 refuse(group, &Error::Down);
-                return Err(why);
+                return Err(Fatal(why));
             }
             Err(fault) => {
-                self.writable.store(false, Ordering::Relaxed);
+                self.writable.failed();
                 warn!(?fault, jobs = group.len(), "a group was rolled back");
                 refuse(group, &fault.into());
             }
@@ -163,7 +168,8 @@ impl Writer {
                 (job, Ok(_)) => job.refuse(Error::Internal("a job got another's outcome".into())),
             }
         }
-        if let Err(unheard) = self.commits.send(Commit(done)) {
+        // Waits only while the announcer is behind by several groups, which it catches up without waiting for anyone.
+        if let Err(unheard) = self.commits.blocking_send(Commit(done)) {
             // Nobody announces any more: the server is ending, and what it committed is told after the restart.
             unheard.0.0.into_iter().for_each(|done| done.answer.refuse(Error::OutcomeUnknown));
         }
