@@ -39,7 +39,7 @@ pub struct Subscription {
     /// Frames to send before anything else is looked at: at most a page.
     out: VecDeque<Bytes>,
     /// What the client has: what it came with, then what it was told.
-    cursor: Option<Cursor>,
+    pub(super) cursor: Option<Cursor>,
     /// Items that it wants whenever it is told to fetch the list.
     snapshot: usize,
 }

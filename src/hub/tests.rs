@@ -8,10 +8,11 @@ use futures_util::StreamExt;
 use super::{Hub, Request, Subscription};
 use crate::clock::Clock;
 use crate::domain::cursor::{Cursor, Presented};
-use crate::domain::ids::{Millis, Rev};
-use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT};
+use crate::domain::ids::{Millis, NotificationId, Rev};
+use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT, LOG_ENTRIES};
 use crate::domain::notification::check;
-use crate::store::{Config, Store};
+use crate::store::{Config, Mark, Selection, Store};
+use crate::wire::event::{self, Event};
 use crate::wire::sse::{Block, Splitter};
 
 struct Desk {
@@ -39,7 +40,7 @@ impl Desk {
     }
 
     fn open_at(&self, cursor: Presented) -> Subscription {
-        let request = Request { user: "ada".parse().unwrap(), cursor, snapshot: 0, expires_at: Millis::MAX };
+        let request = Request { user: "ada".parse().unwrap(), cursor, snapshot: 1, expires_at: Millis::MAX };
         self.hub.subscribe(request).unwrap()
     }
 
@@ -116,8 +117,10 @@ async fn doubled_news_is_told_once() {
     desk.post().await;
     desk.post().await;
     assert_eq!([rev(&next(&mut stream).await), rev(&next(&mut stream).await)], [1, 2]);
-    desk.hub.0.registry.remove(&stream.mailbox);
+    let user = stream.mailbox.user().clone();
+    drop(stream);
     assert_eq!(desk.hub.streams(), 0, "both are counted and both removed");
+    assert!(desk.hub.0.registry.of(&user).is_none(), "and nothing is left of the user");
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,4 +152,80 @@ async fn what_commits_while_a_stream_opens_is_told_once() {
     assert_eq!(rev(&next(&mut stream).await), 1);
     assert_eq!(desk.post().await, 1);
     assert_eq!(rev(&next(&mut stream).await), 2);
+}
+
+/// Whoever waits for its turn to read is still told that the stream ends, and at once.
+#[tokio::test(start_paused = true)]
+async fn a_close_reaches_a_stream_that_waits_to_read() {
+    let desk = desk().await;
+    let permits = desk.hub.0.catch_up.acquire_many(CATCH_UP_READS as u32).await.unwrap();
+    let mut stream = desk.open();
+    let reading = tokio::spawn(async move { next(&mut stream).await.event });
+    tokio::task::yield_now().await;
+    desk.hub.drain();
+    assert_eq!(reading.await.unwrap(), "close");
+    drop(permits);
+}
+
+/// A stream that lags behind what the log still has is told so, with the items that it wanted.
+#[tokio::test(start_paused = true)]
+async fn a_stream_below_the_logs_floor_is_told() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    desk.post().await;
+    let first = next(&mut stream).await;
+    desk.hub.0.registry.remove(&stream.mailbox);
+    for n in 0..=LOG_ENTRIES {
+        let mark = if n % 2 == 0 { Mark::Read(Selection::All) } else { Mark::Unread(message_id(&first)) };
+        desk.store.mark("ada".parse().unwrap(), mark, None).await.unwrap();
+    }
+    desk.hub.0.registry.add(&stream.mailbox);
+    desk.post().await;
+    let told = next(&mut stream).await;
+    let data = told.data.as_deref().unwrap();
+    assert_eq!((told.event.as_str(), rev(&told)), ("resync", LOG_ENTRIES as u64 + 3));
+    assert!(data.contains("\"reason\":\"too_many\"") && data.contains("\"items\":[{"), "{data}");
+    desk.post().await;
+    assert_eq!(rev(&next(&mut stream).await), LOG_ENTRIES as u64 + 4);
+}
+
+/// A history that was taken back under an open stream: the head is below what the stream has told.
+#[tokio::test(start_paused = true)]
+async fn a_head_below_the_streams_rev_is_told() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    desk.post().await;
+    let told = next(&mut stream).await;
+    let cursor: Cursor = told.id.as_deref().unwrap().parse().unwrap();
+    stream.cursor = Some(Cursor { rev: 5, ..cursor });
+    stream.mailbox.nudge(0);
+    let resync = next(&mut stream).await;
+    assert_eq!((resync.event.as_str(), rev(&resync)), ("resync", 1));
+    assert!(resync.data.as_deref().unwrap().contains("\"reason\":\"ahead\""));
+}
+
+/// Reads that stay older than the news are never taken for the end: after five seconds the stream is.
+#[tokio::test(start_paused = true)]
+async fn reads_that_stay_behind_the_news_end_the_stream() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    stream.mailbox.nudge(99);
+    let reading = tokio::spawn(async move { next(&mut stream).await });
+    while !reading.is_finished() {
+        tokio::time::advance(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
+    }
+    let close = reading.await.unwrap();
+    assert_eq!(close.event, "close");
+    assert!(close.data.as_deref().unwrap().contains("\"reason\":\"store_down\""));
+}
+
+fn message_id(block: &Block) -> NotificationId {
+    match event::parse(&block.event, block.data.as_deref().unwrap()) {
+        Ok(Event::Message(message)) => message.data.id,
+        other => panic!("a message, not {other:?}"),
+    }
 }

@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_bounded_as_rows_are() {
+        let (queue, mut jobs) = Queue::new();
+        let draft = check(serde_json::json!({"user": "u", "type": "like", "content": "x".repeat(4096)})).unwrap();
+        let heavy = || Job::append(vec![draft.clone(); 1_000], oneshot::channel().0);
+        let admitted = std::iter::repeat_with(|| queue.admit(heavy())).take_while(Result::is_ok).count();
+        assert_eq!(admitted, QUEUE_BYTES.div_ceil(heavy().bytes()));
+        while jobs.next_waiting().is_some() {}
+        assert_eq!(std::iter::repeat_with(|| queue.admit(heavy())).take_while(Result::is_ok).count(), admitted);
+    }
+
+    #[test]
     fn a_writer_that_ended_is_down() {
         let (queue, mut jobs) = Queue::new();
         queue.admit(job(1)).unwrap();

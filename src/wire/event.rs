@@ -275,3 +275,104 @@ pub fn parse(name: &str, data: &str) -> Result<Event, serde_json::Error> {
         _ => Event::Other,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::notification::{Body, Kind};
+
+    const COUNTS: Counts = Counts { unread: 5, unseen: 2, rev: 131 };
+
+    fn cursor(rev: Rev) -> Cursor {
+        Cursor { epoch: "k3f9q2".parse().unwrap(), rev }
+    }
+
+    fn item() -> Item {
+        Item {
+            id: NotificationId::at(1_764_000_000_123, &[0; 10]),
+            rev: 128,
+            kind: Kind::stored("like"),
+            body: Body::stored(r#"{"sender":{"username":"alice"},"content":"点赞了你的作品","link":"/posts/9"}"#),
+            read: false,
+            created_at: 1_764_000_000_123,
+        }
+    }
+
+    fn text(block: &Bytes) -> &str {
+        std::str::from_utf8(block).unwrap()
+    }
+
+    const DATA: &str = r#"{"id":"019ab697-e87b-7000-8000-000000000000","sender":{"username":"alice"},"content":"点赞了你的作品","link":"/posts/9","read":false,"created_at":"2025-11-24T16:00:00.123Z"}"#;
+
+    #[test]
+    fn a_message_live_and_replayed() {
+        let entry = Entry::Made(Arc::new(item()));
+        let change = Change {
+            user: "u42".parse().unwrap(),
+            epoch: cursor(0).epoch,
+            entry: entry.clone(),
+            counts: Counts { rev: 128, ..COUNTS },
+        };
+        let live_data = format!(r#"{{"type":"like","unread_count":5,"unseen_count":2,"rev":128,"data":{DATA}"#);
+        assert_eq!(text(&live(&change)), format!("id: k3f9q2-128\ndata: {live_data}}}\n\n"));
+        let expected = format!("id: k3f9q2-128\ndata: {live_data},\"replayed\":true,\"counts_rev\":131}}\n\n");
+        assert_eq!(text(&replayed(cursor(128), &entry, COUNTS)), expected);
+    }
+
+    #[test]
+    fn another_change_with_ids_up_to_a_rev_and_with_too_many() {
+        let told = |what, rows, origin: Option<&str>| {
+            let logged = Logged { what, rows, origin: origin.map(Arc::from) };
+            let entry = Entry::Logged { rev: 131, logged: Arc::new(logged) };
+            let block = entry_block(&entry);
+            block.strip_prefix("event: inbox\nid: k3f9q2-131\ndata: ").unwrap().trim_end().to_owned()
+        };
+        fn entry_block(told: &Entry) -> String {
+            text(&entry(cursor(131), told, COUNTS, None)).to_owned()
+        }
+        let badge = r#""unread_count":5,"unseen_count":2,"rev":131"#;
+        let id = item().id;
+        assert_eq!(
+            told(What::Read, Rows::Ids(vec![id]), Some("s1")),
+            format!(r#"{{"change":"read","ids":["{id}"],{badge},"origin":"s1"}}"#)
+        );
+        let expected = format!(r#"{{"change":"seen","up_to":7,{badge},"origin":null}}"#);
+        assert_eq!(told(What::Seen, Rows::UpTo(7), None), expected);
+        assert_eq!(told(What::Changed, Rows::Many, None), format!(r#"{{"change":"changed",{badge},"origin":null}}"#));
+    }
+
+    #[test]
+    fn the_first_and_the_last_and_what_is_in_their_place() {
+        let user = "a\"b".parse().unwrap();
+        let ready = Ready {
+            user: &user,
+            counts: COUNTS,
+            stream: "s1",
+            resumed: true,
+            missed: Some(3),
+            heartbeat_s: 15,
+            items: None,
+            id: Some(cursor(128)),
+            retry_ms: 2345,
+        };
+        let badge = r#""unread_count":5,"unseen_count":2,"rev":131"#;
+        let data = format!(r#"{{"user":"a\"b",{badge},"stream":"s1","resumed":true,"missed":3,"heartbeat_s":15}}"#);
+        assert_eq!(text(&ready.encode()), format!("event: ready\nretry: 2345\nid: k3f9q2-128\ndata: {data}\n\n"));
+        let unresumed = Ready { resumed: false, missed: None, items: Some(&[]), id: None, ..ready };
+        let data = data.replace("true,\"missed\":3", "false,\"missed\":null").replace("15}", "15,\"items\":[]}");
+        assert_eq!(text(&unresumed.encode()), format!("event: ready\nretry: 2345\ndata: {data}\n\n"));
+
+        let names = [Reason::Epoch, Reason::Ahead, Reason::Unknown, Reason::TooMany].map(Reason::as_str);
+        assert_eq!(names, ["epoch", "ahead", "unknown", "too_many"]);
+        let flat = format!(r#"{},"type":"like","rev":128}}"#, DATA.strip_suffix('}').unwrap());
+        let expected = format!(
+            "event: resync\nid: k3f9q2-131\ndata: {{\"reason\":\"ahead\",\"missed\":null,{badge},\"items\":[{flat}]}}\n\n"
+        );
+        assert_eq!(text(&resync(cursor(131), Reason::Ahead, COUNTS, Some(&[item()]))), expected);
+        assert_eq!(text(&step(cursor(131))), "id: k3f9q2-131\n\n");
+        let expected = "event: close\nretry: 2345\nid: k3f9q2-131\ndata: {\"reason\":\"draining\",\"reconnect\":true,\"retry_ms\":2345}\n\n";
+        assert_eq!(text(&close(Some(cursor(131)), CloseReason::Draining, 2345)), expected);
+    }
+}

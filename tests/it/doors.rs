@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 
 use lumen_inbox::domain::cursor::{Cursor, Reason};
-use lumen_inbox::wire::api::{Published, PublishedAll};
+use lumen_inbox::wire::api::{Published, PublishedAll, STREAM};
 use lumen_inbox::wire::event::Event;
+use reqwest::Method;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::http::ok;
@@ -33,6 +35,42 @@ async fn an_unreadable_cursor_is_told_in_the_stream_and_a_400_in_the_query() {
     assert_eq!(empty.expect_ready().await.missed, Some(0), "an empty header counts as none");
     let nul = server.opening("ada").last_event_id("k3f9q2-1\0").try_open().await;
     assert!(matches!(&nul, Err(Unopened::Refused { head, .. }) if head.status == 400), "no HTTP at all: {nul:?}");
+    server.stop().await;
+}
+
+/// What proxies and browsers go by.
+#[tokio::test]
+async fn a_stream_begins_with_its_head_and_a_heads_request_opens_none() {
+    let server = Server::start().await;
+    let mut reader = server.reader("ada").await;
+    let ready = reader.next().await;
+    assert!((2_000..=5_000).contains(&ready.block.retry.unwrap()));
+    let head = reader.head();
+    let header = |name| head.header(name);
+    assert_eq!((head.status, header("content-type")), (200, Some("text/event-stream")));
+    assert_eq!(header("cache-control"), Some("no-cache, no-transform"));
+    assert_eq!(header("x-accel-buffering"), Some("no"));
+    assert_eq!(server.hub.streams(), 1);
+    let ada = server.user("ada");
+    assert_eq!(ada.send(ada.request(Method::HEAD, STREAM)).await.0, 200);
+    assert_eq!(server.hub.streams(), 1);
+    server.stop().await;
+}
+
+/// While another process holds the database, writes are refused in words and the server is not ready; then it is again.
+#[tokio::test]
+async fn a_held_database_is_told_at_the_door() {
+    let server = Server::start().await;
+    let other = Connection::open(server.store_path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (status, problem) = server.api().post(&json!({"user": "ada", "type": "like", "content": "x"})).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("database_locked")));
+    let ready = async || server.api().send(server.api().request(Method::GET, "/readyz")).await;
+    let (status, problem) = ready().await;
+    assert_eq!((status, &problem["code"]), (503, &json!("not_writable")));
+    other.execute_batch("COMMIT").unwrap();
+    server.api().publish("ada", "x").await;
+    assert_eq!(ready().await.0, 200);
     server.stop().await;
 }
 
@@ -144,9 +182,13 @@ async fn one_is_got_and_a_mark_names_its_stream() {
         json!({"changed": 1, "unread_count": 0, "unseen_count": 0, "rev": 2})
     );
     let inbox = stream.expect_inbox().await;
-    assert_eq!((inbox.ids, inbox.origin), (Some(vec![id]), Some(name)));
+    assert_eq!((inbox.ids, inbox.origin), (Some(vec![id]), Some(name.clone())));
     ada.unread(id).await;
     assert_eq!(stream.expect_inbox().await.origin, None);
+    let mut late = server.opening("ada").last_event_id_in_query("000000-0").open().await;
+    late.expect_ready().await;
+    late.expect_message().await;
+    assert_eq!(late.expect_inbox().await.origin, Some(name), "the log keeps it");
     server.stop().await;
 }
 

@@ -55,8 +55,14 @@ async fn what_changes_nothing_takes_no_rev() {
     assert_eq!(shelf.mark("nobody", Mark::Read(Selection::All)).await.counts.rev, 0);
     let missing = shelf.store.mark(id("nobody"), Mark::Delete(first), None).await;
     assert_eq!(missing, Err(Error::NotFound));
-    let of_another = shelf.store.mark(id("ben"), Mark::Read(Selection::One(first)), None).await;
-    assert_eq!(of_another, Err(Error::NotFound));
+    shelf.post("ben", "his own").await;
+    for mark in [Mark::Read(Selection::One(first)), Mark::Unread(first), Mark::Delete(first)] {
+        let of_another = shelf.store.mark(id("ben"), mark.clone(), None).await;
+        assert_eq!(of_another, Err(Error::NotFound), "{mark:?}");
+    }
+    let passed_over = shelf.mark("ben", Mark::Read(Selection::Ids(vec![first]))).await;
+    assert_eq!((passed_over.changed, passed_over.counts.rev), (0, 1));
+    assert_eq!(shelf.store.get(&id("ben"), first).await, Ok(None));
 }
 
 #[tokio::test]
@@ -133,8 +139,10 @@ async fn a_key_outlives_its_removed_row_by_seven_days() {
     shelf.store.close().await;
     let shelf = Shelf::open(dir.path()).await;
     assert!(shelf.append(vec![keyed("ada", "hi", "k")]).await.unwrap()[0].duplicate, "after a restart too");
-    // The clock of the second opening began anew: a minute more than the seven days.
-    shelf.skew((7 * 24 * 3600 + 60) * 1000);
+    shelf.skew((7 * 24 * 3600 - 60) * 1000);
+    assert!(shelf.append(vec![keyed("ada", "hi", "k")]).await.unwrap()[0].duplicate, "a minute before their end");
+    // The clock of the second opening began anew, so a minute after their end is two minutes on.
+    shelf.skew(120 * 1000);
     let fresh = shelf.append(vec![keyed("ada", "other", "k")]).await.unwrap().remove(0);
     assert!(!fresh.duplicate && fresh.id != first.id);
 }
@@ -212,6 +220,17 @@ async fn whoever_missed_a_thousand_is_replayed_and_one_more_is_too_many() {
     assert_eq!(snapshot.standing, Standing::Resync(Reason::Unknown));
     let items: Vec<_> = snapshot.items.unwrap().into_iter().map(std::sync::Arc::new).collect();
     assert_eq!(items.iter().map(content).collect::<Vec<_>>(), ["0", "999"]);
+}
+
+#[tokio::test]
+async fn a_snapshot_ends_at_its_bytes_with_at_least_one_item() {
+    let (shelf, _dir) = shelf().await;
+    for _ in 0..20 {
+        shelf.post("ada", &"x".repeat(4096)).await;
+    }
+    let opening = shelf.store.open_at(&id("ada"), Presented::Nothing, 100).await.unwrap();
+    let revs: Vec<u64> = opening.items.unwrap().iter().map(|item| item.rev).collect();
+    assert_eq!(revs, (6..=20).rev().collect::<Vec<_>>(), "64 KiB of items of 4 KiB and what is around them");
 }
 
 #[tokio::test]

@@ -3,12 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
+use lumen_inbox::clock::Clock;
 use lumen_inbox::domain::cursor::Reason;
-use lumen_inbox::store::{Error, OpenError, Standing};
+use lumen_inbox::store::{Config, Error, OpenError, Standing, Store};
 use rusqlite::Connection;
+use serde_json::json;
 
-use crate::support::shelf::{Shelf, addressed, draft, id};
+use crate::support::patience::stand_still;
+use crate::support::shelf::{NOON, Shelf, addressed, draft, id};
 
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
@@ -161,6 +165,38 @@ async fn a_caller_that_hangs_up_is_stored_once_all_the_same() {
     }
     shelf.post("ada", "last").await;
     assert_eq!(shelf.counts("ada").await, (51, 51, 51));
+}
+
+#[tokio::test]
+async fn a_life_in_seconds_is_stored_as_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path()).await;
+    shelf.append(vec![json!({"user": "ada", "type": "like", "content": "x", "ttl_s": 60})]).await.unwrap();
+    shelf.post("ada", "for good").await;
+    let database = Connection::open(dir.path().join("lumen.db")).unwrap();
+    let mut select = database.prepare("SELECT expires_at - created_at FROM notification ORDER BY rev").unwrap();
+    let lives: Vec<Option<i64>> = select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(lives, [Some(60_000), None]);
+}
+
+/// A writer that does not come to an end is told as what it is: the outcome is unknown.
+#[tokio::test(start_paused = true)]
+async fn a_caller_waits_ten_seconds_and_no_more() {
+    let _still = stand_still();
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { path: dir.path().join("lumen.db"), readers: 1 };
+    // Nobody announces, so nobody is answered.
+    let (store, _commits) = Store::open(config, Clock::tokio(NOON)).await.unwrap();
+    let appending = tokio::spawn({
+        let store = store.clone();
+        async move { store.append(vec![addressed(draft("ada", "x"))]).await }
+    });
+    tokio::task::yield_now().await;
+    tokio::time::advance(Duration::from_secs(9)).await;
+    tokio::task::yield_now().await;
+    assert!(!appending.is_finished());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(appending.await.unwrap(), Err(Error::OutcomeUnknown));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! turned, and rooms that are looked into.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lumen_inbox::clock::Clock;
@@ -60,6 +61,11 @@ impl Server {
 
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The database, to hold it or to look into it.
+    pub fn store_path(&self) -> PathBuf {
+        self.dir.path().join("lumen.db")
     }
 
     /// The producer's client.
