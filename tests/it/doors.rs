@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use lumen_inbox::domain::cursor::{Cursor, Reason};
-use lumen_inbox::wire::api::{Published, PublishedAll, STREAM};
+use lumen_inbox::wire::api::{NOTIFICATIONS, Published, PublishedAll, STREAM};
 use lumen_inbox::wire::event::Event;
 use reqwest::Method;
 use rusqlite::Connection;
@@ -63,8 +63,10 @@ async fn a_held_database_is_told_at_the_door() {
     let server = Server::start().await;
     let other = Connection::open(server.store_path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let (status, problem) = server.api().post(&json!({"user": "ada", "type": "like", "content": "x"})).await;
-    assert_eq!((status, &problem["code"]), (503, &json!("database_locked")));
+    let draft = json!({"user": "ada", "type": "like", "content": "x"});
+    let refused = server.api().request(Method::POST, NOTIFICATIONS).json(&draft).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (503, &b"2"[..]));
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "database_locked");
     let ready = async || server.api().send(server.api().request(Method::GET, "/readyz")).await;
     let (status, problem) = ready().await;
     assert_eq!((status, &problem["code"]), (503, &json!("not_writable")));
@@ -156,6 +158,12 @@ async fn a_batch_with_bad_lines_names_each_and_stores_nothing() {
     let results: Vec<(Option<usize>, &str, u64)> =
         all.results.iter().map(|row| (row.line, row.user.as_str(), row.rev)).collect();
     assert_eq!(results, [(Some(1), "ada", 1), (Some(2), "ada", 2), (Some(2), "ben", 1)]);
+    let one_of_users: PublishedAll =
+        ok(server.api().post(&json!({"users": ["ada"], "type": "like", "content": "y"})).await);
+    assert_eq!(one_of_users.results[0].rev, 3, "the answer's shape is that of the question, however many they are");
+    let ada = server.user("ada");
+    ada.seen(2).await;
+    assert_eq!(ada.counts().await, (200, json!({"unread_count": 3, "unseen_count": 1, "rev": 4})));
     server.stop().await;
 }
 

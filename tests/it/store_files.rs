@@ -131,6 +131,18 @@ async fn a_foreign_a_newer_and_a_damaged_file_are_refused() {
     assert!(matches!(newer.await, OpenError::Newer { found: 99, known: 1, .. }));
     let damaged = refusal(|path| fs::write(path, vec![0x5a; 8192]).unwrap());
     assert!(matches!(damaged.await, OpenError::Damaged { .. }));
+    let flipped = refusal(|path| {
+        // Its first page is whole, so that only a look at all of them finds it.
+        let own = "PRAGMA application_id = 0x4c754d6e; CREATE TABLE t (x); CREATE INDEX i ON t (x)";
+        let database = Connection::open(path).unwrap();
+        database.execute_batch(own).unwrap();
+        database.execute("INSERT INTO t VALUES (zeroblob(20000))", []).unwrap();
+        drop(database);
+        let mut bytes = fs::read(path).unwrap();
+        bytes[4096..8192].fill(0x5a);
+        fs::write(path, bytes).unwrap();
+    });
+    assert!(matches!(flipped.await, OpenError::Damaged { .. }));
     let folder = refusal(|path| fs::create_dir(path).unwrap());
     assert!(matches!(folder.await, OpenError::Unusable { .. }));
 }

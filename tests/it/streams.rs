@@ -96,6 +96,24 @@ async fn a_stream_that_opens_under_writes_has_no_hole_and_no_repetition() {
     }
 }
 
+/// Commits of one group are told in their order: a stream that is there needs the store for none of them.
+#[tokio::test]
+async fn posts_at_once_are_told_live_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::open(dir.path()).await;
+    let mut stream = desk.listen("ada", Presented::Nothing);
+    stream.ready().await;
+    for _ in 0..20 {
+        let posts: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+        let (_, revs) = tokio::join!(
+            futures_util::future::join_all(posts.iter().map(|content| desk.post("ada", content))),
+            stream.revs(40)
+        );
+        assert!(revs.iter().all(|(_, replayed)| !replayed), "{revs:?}");
+        assert!(revs.is_sorted_by(|one, next| one.0 + 1 == next.0), "{revs:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_stream_that_does_not_read_goes_back_to_the_store() {
     let dir = tempfile::tempdir().unwrap();
