@@ -15,12 +15,12 @@
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
 //!    auth/        caller keys token                              signs and verifies
 //!    home/        dir lock                                       the data directory
-//! 0  domain/      notification change ids cursor limits          values and rules; no IO, no async, no clock
+//! 0  domain/      draft notification change ids cursor limits    values and rules; no IO, no async, no clock
 //!    wire/        event sse api json problem                     what goes over the wire, both directions
 //!    clock  random  telemetry  shutdown  exit
 //! ```
 //!
-//! **One notification.** `http/api/publish` reads a draft, `domain/notification` checks it, `store` queues the job, its
+//! **One notification.** `http/api/publish` reads a draft, `domain/draft` checks it, `store` queues the job, its
 //! writer commits, `hub/announcer` finds the user's mailboxes, each `hub/subscription` sees its last rev + 1, `wire/event`
 //! framed it once, the socket has it; then the caller is answered.
 //!

@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod cursor;
+pub mod draft;
 pub mod ids;
 pub mod limits;
 pub mod notification;

@@ -66,10 +66,11 @@ impl Job {
         Job::Mark { user, mark, origin, reply }
     }
 
-    /// Rows that it may touch, of which the queue holds a bounded number.
+    /// Rows that it names, of which the queue holds a bounded number.
     pub fn rows(&self) -> usize {
         match self {
             Job::Append { drafts, .. } => drafts.iter().map(|draft| draft.users.len()).sum(),
+            Job::Mark { mark: Mark::Read(Selection::Ids(ids)), .. } => ids.len().max(1),
             Job::Mark { .. } => 1,
             Job::Finish { .. } => 0,
             #[cfg(test)]

@@ -76,10 +76,10 @@ impl Store {
             generation: opened.generation,
             secret: opened.secret.clone(),
             writable: writable.clone(),
-            failed: failed_in,
+            failed: failed_in.clone(),
         };
         writer.start(opened.writer);
-        let readers = Readers::new(opened.readers, opened.secret);
+        let readers = Readers::new(opened.readers, opened.secret, failed_in);
         Ok((Store(Arc::new(Inner { queue, readers, checkpointer, cache, writable, failed })), commits))
     }
 

@@ -85,7 +85,7 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::notification::check;
+    use crate::domain::draft::check;
 
     fn job(users: usize) -> Job {
         let users: Vec<String> = (0..users).map(|n| format!("u{n}")).collect();

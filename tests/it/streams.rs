@@ -171,6 +171,8 @@ async fn a_long_stop_brings_no_burst_of_pings() {
     let desk = Desk::open(dir.path()).await;
     let mut stream = desk.listen("ada", Presented::Nothing);
     stream.ready().await;
+    // The ticker is under way before the stop.
+    advance_by_seconds(1).await;
     tokio::time::advance(Duration::from_secs(300)).await;
     assert_eq!(stream.next().await, (None, Event::Ping));
     desk.post("ada", "x").await;

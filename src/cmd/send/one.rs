@@ -10,7 +10,7 @@ use crate::client::{Endpoint, Failure, api};
 use crate::cmd::server;
 use crate::cmd::term::{Out, count};
 use crate::cmd::usage;
-use crate::domain::notification;
+use crate::domain::draft;
 use crate::exit::Exit;
 use crate::wire::api::Published;
 
@@ -38,7 +38,7 @@ async fn publish(server: &Endpoint, draft: &Value) -> Result<Published, Failure>
 /// The draft, which no server needs to see to tell what is wrong with it.
 fn checked(one: &One) -> Result<Value, clap::Error> {
     let draft = one.draft();
-    let Err(faults) = notification::check(draft.clone()) else { return Ok(draft) };
+    let Err(faults) = draft::check(draft.clone()) else { return Ok(draft) };
     let told: Vec<String> = faults.iter().map(|fault| format!("{}: {}", flag(&fault.field), fault.detail)).collect();
     Err(usage::error("send", ErrorKind::ValueValidation, told.join("\n")))
 }

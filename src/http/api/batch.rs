@@ -5,8 +5,9 @@ use axum::response::Response;
 
 use super::faults::{Faults, conflict, empty_batch, line_fault, too_many_rows};
 use super::publish::{idempotency_key, published, status, with_key};
+use crate::domain::draft::{Fault, check};
 use crate::domain::limits::{BATCH_BYTES, REQUEST_ROWS};
-use crate::domain::notification::{Addressed, Fault, check};
+use crate::domain::notification::Addressed;
 use crate::http::App;
 use crate::http::door::body;
 use crate::http::edge::answer::json;

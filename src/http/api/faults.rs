@@ -1,7 +1,7 @@
 //! What is wrong with drafts, as problems that list it: every faulty line is named, but memory has an end.
 
+use crate::domain::draft::Fault;
 use crate::domain::limits::{BATCH_BYTES, REQUEST_ROWS};
-use crate::domain::notification::Fault;
 use crate::http::edge::problem::{key_conflict, malformed};
 use crate::store::Conflict;
 use crate::wire::json::{self, Rule};

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::faults::malformed_json;
 use super::inbox::Id;
+use crate::domain::draft::{shown, unknown_field};
 use crate::domain::ids::UserId;
 use crate::domain::limits::{BODY_BYTES, MARK_IDS};
-use crate::domain::notification::{shown, unknown_field};
 use crate::http::App;
 use crate::http::door::body;
 use crate::http::edge::answer::json;

@@ -6,8 +6,8 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::faults::{Faults, conflict, malformed_json};
+use crate::domain::draft::{DRAFT_TOO_LARGE, Fault, check};
 use crate::domain::limits::BODY_BYTES;
-use crate::domain::notification::{DRAFT_TOO_LARGE, Fault, check};
 use crate::http::App;
 use crate::http::door::body;
 use crate::http::edge::answer::json;

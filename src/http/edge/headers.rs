@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 
 use super::problem::malformed;
-use crate::domain::notification::shown;
+use crate::domain::draft::shown;
 use crate::wire::api::STREAM_HEADER;
 use crate::wire::problem::Problem;
 

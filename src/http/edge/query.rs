@@ -4,7 +4,7 @@ use axum::extract::Query as Pairs;
 use http::Uri;
 
 use super::problem::malformed;
-use crate::domain::notification::shown;
+use crate::domain::draft::shown;
 use crate::wire::problem::Problem;
 
 /// The parameters of a request, in order.

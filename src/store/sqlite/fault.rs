@@ -4,6 +4,9 @@ use rusqlite::ErrorCode;
 
 use crate::store::error::Error;
 
+/// SQLITE_IOERR_SHMSIZE: no room to grow the index of the write-ahead log, which is a full disk by another name.
+const SHM_FULL: i32 = 4874;
+
 /// Why a group of jobs did not commit.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -21,13 +24,12 @@ impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         let Some(code) = error.sqlite_error_code() else { return Fault::Job(error.to_string()) };
         match code {
+            _ if error.sqlite_error().is_some_and(|error| error.extended_code == SHM_FULL) => Fault::Full,
             ErrorCode::DiskFull => Fault::Full,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Fault::Locked,
-            ErrorCode::SystemIoFailure
-            | ErrorCode::DatabaseCorrupt
-            | ErrorCode::NotADatabase
-            | ErrorCode::CannotOpen
-            | ErrorCode::ReadOnly => Fault::Disk(error.to_string()),
+            ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ReadOnly => {
+                Fault::Disk(error.to_string())
+            }
             _ => Fault::Job(error.to_string()),
         }
     }

@@ -108,6 +108,8 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    // A large statement's own journal is a file else, which cannot be opened once descriptors have run out.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
 }
 
@@ -124,6 +126,7 @@ async fn open_reader(path: &Path) -> Result<tokio_rusqlite::Connection, tokio_ru
     let set_up = connection.call(|connection| {
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "query_only", true)
     });
     set_up.await?;

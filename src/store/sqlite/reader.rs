@@ -4,20 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::fault::Fault;
 use super::page;
 use crate::domain::change::Item;
 use crate::domain::cursor::{EpochSecret, Presented};
 use crate::domain::ids::{NotificationId, Rev, UserId};
-use crate::store::error::Error;
+use crate::store::error::{Error, Fatal};
 use crate::store::view::{List, ListQuery, Opening, Page, View};
 
 pub(in crate::store) struct Readers {
     free: Arc<Semaphore>,
     connections: Arc<Mutex<Vec<tokio_rusqlite::Connection>>>,
     secret: Arc<EpochSecret>,
+    failed: watch::Sender<Option<Fatal>>,
 }
 
 /// A connection, until it goes back.
@@ -35,9 +36,13 @@ impl Drop for Lent {
 }
 
 impl Readers {
-    pub fn new(connections: Vec<tokio_rusqlite::Connection>, secret: Arc<EpochSecret>) -> Self {
+    pub fn new(
+        connections: Vec<tokio_rusqlite::Connection>,
+        secret: Arc<EpochSecret>,
+        failed: watch::Sender<Option<Fatal>>,
+    ) -> Self {
         let free = Arc::new(Semaphore::new(connections.len()));
-        Self { free, connections: Arc::new(Mutex::new(connections)), secret }
+        Self { free, connections: Arc::new(Mutex::new(connections)), secret, failed }
     }
 
     pub async fn open_at(&self, user: UserId, presented: Presented, snapshot: usize) -> Result<Opening, Error> {
@@ -80,11 +85,20 @@ impl Readers {
             Ok::<_, rusqlite::Error>(catch_unwind(AssertUnwindSafe(|| question(&transaction))))
         });
         match answer.await {
-            Ok(Ok(answer)) => answer.map_err(|fault| Fault::from(fault).into()),
+            Ok(Ok(answer)) => answer.map_err(|fault| self.fault(fault)),
             Ok(Err(_)) => Err(Error::Internal("a reader panicked".to_owned())),
-            Err(tokio_rusqlite::Error::Error(fault)) => Err(Fault::from(fault).into()),
+            Err(tokio_rusqlite::Error::Error(fault)) => Err(self.fault(fault)),
             Err(_) => Err(Error::Down),
         }
+    }
+
+    /// A disk that cannot be read is no better than one that cannot be written: the process ends.
+    fn fault(&self, fault: rusqlite::Error) -> Error {
+        let fault = Fault::from(fault);
+        if let Fault::Disk(why) = &fault {
+            self.failed.send_replace(Some(Fatal(why.clone())));
+        }
+        fault.into()
     }
 
     async fn lend(&self) -> Result<Lent, Error> {
@@ -103,7 +117,7 @@ mod tests {
 
     async fn one_reader() -> Readers {
         let connection = tokio_rusqlite::Connection::open_in_memory().await.unwrap();
-        Readers::new(vec![connection], Arc::new(EpochSecret::new(&[0; 32])))
+        Readers::new(vec![connection], Arc::new(EpochSecret::new(&[0; 32])), watch::Sender::default())
     }
 
     /// Whoever hangs up does not let more questions in than there are connections to answer them.

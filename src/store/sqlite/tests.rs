@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::domain::notification::check;
+use crate::domain::draft::check;
 use crate::store::error::Error;
 use crate::store::job::Job;
 use crate::store::{Config, Store};

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::domain::change::Item;
 use lumen_inbox::domain::cursor::{Cursor, Presented};
+use lumen_inbox::domain::draft::check;
 use lumen_inbox::domain::ids::{Rev, UserId};
-use lumen_inbox::domain::notification::{Addressed, check};
+use lumen_inbox::domain::notification::Addressed;
 use lumen_inbox::store::{Appended, Config, Error, ListQuery, Mark, Marked, OpenError, Opening, Store};
 use serde_json::{Value, json};
 
