@@ -1,5 +1,7 @@
 //! Faults row 5: an fsync fails. Nothing more is acknowledged, streams are told, and the process ends with one clear
-//! line; what was acknowledged before is there for the next.
+//! line; what was acknowledged before is there for the next. And what only looks like a failed disk: no descriptors.
+
+use std::time::Duration;
 
 use lumen_inbox::clock::Clock;
 use serde_json::json;
@@ -7,6 +9,7 @@ use serde_json::json;
 use crate::support::child::Launch;
 use crate::support::gcc;
 use crate::support::http::Api;
+use crate::support::patience;
 use crate::support::reader::Reader;
 use crate::support::tokens::Tokens;
 
@@ -63,4 +66,33 @@ async fn a_failed_fsync_of_the_database_file_ends_the_process_too() {
     server.restart().await;
     let listed = api.at(server.url()).with(tokens.user("ada")).list_all().await;
     assert_eq!(listed.items.len(), drafts.len(), "what was acknowledged is in the log still");
+}
+
+/// Idle connections take every descriptor; a statement that changes many rows needs none.
+#[tokio::test]
+async fn a_large_mark_needs_no_descriptor() {
+    let server = Launch::new().wrapper(["prlimit", "--nofile=100:100"]).start().await;
+    let tokens = Tokens::of(server.dir(), Clock::System);
+    let api = Api::new(server.url(), tokens.producer());
+    let drafts: Vec<_> = (0..5_000)
+        .map(|n| json!({"user": "ada", "type": "like", "content": format!("{n}{}", "x".repeat(300))}))
+        .collect();
+    for part in drafts.chunks(1_000) {
+        assert_eq!(api.batch(part).await.0, 201);
+    }
+    let ada = api.with(tokens.user("ada"));
+    let mut idle = Vec::new();
+    let pid = server.pid().unwrap();
+    let open_files = || std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    // The last of them wait to be accepted, and take each descriptor that is let go.
+    let exhausted = async {
+        while open_files() < 100 || idle.len() < 120 {
+            idle.push(tokio::net::TcpStream::connect(server.addr()).await.unwrap());
+            patience::pause(Duration::from_millis(1)).await;
+        }
+    };
+    patience::within(exhausted).await.expect("every descriptor is taken");
+    let (status, answer) = ada.read_all().await;
+    assert_eq!((status, &answer["changed"]), (200, &json!(5_000)), "{}", server.stderr());
+    assert_eq!(api.publish("ada", "and it lives").await.rev, 5_002);
 }
