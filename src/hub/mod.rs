@@ -56,7 +56,7 @@ struct Inner {
     registry: Registry,
     store: Store,
     heartbeat: Duration,
-    /// Covers a query, never a write to a socket.
+    /// Held while a query's answer is waited for, never over a write to a socket.
     catch_up: Semaphore,
     draining: AtomicBool,
     /// Whole seconds of running, as the ticker last counted them.

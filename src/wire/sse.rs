@@ -14,11 +14,6 @@ impl Encoder {
         Self(BytesMut::with_capacity(bytes))
     }
 
-    pub fn comment(mut self, text: &str) -> Self {
-        self.line(":", text);
-        self
-    }
-
     pub fn event(mut self, name: &str) -> Self {
         self.line("event: ", name);
         self
