@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! 4  cmd/         serve send tail token                          carries out what was typed; alone prints
+//!    config/                                                     what can be set
 //!    cli/                                                        what can be typed
 //! 3  http/        door/   accept options body                    bytes become a request
 //!                 api/    routes publish batch inbox health      requests become jobs and answers
@@ -15,9 +16,9 @@
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
 //!    auth/        caller keys token                              signs and verifies
 //!    home/        dir lock                                       the data directory
-//! 0  domain/      draft notification change ids cursor limits    values and rules; no IO, no async, no clock
+//! 0  domain/      draft notification change ids cursor limits …  values and rules; no IO, no async, no clock
 //!    wire/        event sse api json problem                     what goes over the wire, both directions
-//!    clock  random  telemetry  shutdown  exit
+//!    budget  clock  random  telemetry  shutdown  exit
 //! ```
 //!
 //! **One notification.** `http/api/publish` reads a draft, `domain/draft` checks it, `store` queues the job, its
@@ -30,10 +31,12 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod budget;
 pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod cmd;
+pub mod config;
 pub mod domain;
 pub mod exit;
 pub mod home;

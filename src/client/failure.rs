@@ -149,6 +149,11 @@ fn in_words(reason: &str) -> String {
         Ok(CloseReason::Draining) => "it is shutting down",
         Ok(CloseReason::TokenExpired) => "the token ended",
         Ok(CloseReason::StoreDown) => "its disk failed",
+        Ok(CloseReason::Busy) => "it is busy",
+        Ok(CloseReason::TooManyStreams) => "too many streams are open",
+        Ok(CloseReason::TooSlow) => "too little was read of it",
+        Ok(CloseReason::Disconnected) => "an operator ended it",
+        Ok(CloseReason::Erased) => "the user was erased",
         Err(_) => reason,
     };
     words.to_owned()

@@ -16,16 +16,17 @@ use tracing::{debug, info, warn};
 
 use super::term::Notes;
 use crate::auth::Keys;
+use crate::budget::Budget;
 use crate::cli::global::Global;
 use crate::cli::serve::Options;
 use crate::clock::Clock;
-use crate::domain::limits::{HEARTBEAT, READERS};
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::home::{self, Home};
 use crate::http::{self, Parts};
 use crate::hub::Hub;
 use crate::shutdown::Shutdown;
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::wire::event::CloseReason;
 
 /// How long a process whose disk failed waits for its streams and callers to be told.
@@ -44,12 +45,14 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let listener = bind(options.listen)?;
     let addr = listener.local_addr().context("cannot tell the address that it listens on")?;
 
-    let config = store::Config { path: home.database(), readers: READERS };
-    let opened = Store::open(config, Clock::System).await;
+    let config = Config::defaults();
+    let budget = Budget::new(config.buffer_bytes);
+    let opened = Store::open(&home.database(), config.store, Clock::System).await;
     let (store, commits) = opened.map_err(|fault| anyhow!("{fault}: {}", fault.cure()))?;
-    let hub = Hub::start(store.clone(), commits, Clock::System, HEARTBEAT);
+    let hub = Hub::start(store.clone(), commits, Clock::System, config.hub, budget.clone());
     let shutdown = Shutdown::default();
-    let parts = Parts { store: store.clone(), hub: hub.clone(), keys, clock: Clock::System };
+    let parts =
+        Parts { config: config.http, budget, store: store.clone(), hub: hub.clone(), keys, clock: Clock::System };
     let mut serving = pin!(http::serve(listener, parts, shutdown.clone()));
 
     greeting::tell(addr, &home, global).await?;

@@ -69,8 +69,6 @@ pub const GENERATIONS: usize = 32;
 pub const QUEUE_ROWS: usize = 16_384;
 /// Bytes waiting for the writer, likewise.
 pub const QUEUE_BYTES: usize = 16 * 1024 * 1024;
-/// Time after which a caller of the writer is told that the outcome is unknown.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a key outlives a row that its user removed: longer than any retry.
 pub const KEY_OUTLIVES_MS: i64 = 7 * 24 * 3600 * 1000;
 
@@ -78,9 +76,5 @@ pub const KEY_OUTLIVES_MS: i64 = 7 * 24 * 3600 * 1000;
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// A peer that acknowledged nothing for this long has vanished.
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(45);
-/// Silence after which a stream is sent a `ping`: half of the shortest idle cut of common proxies.
+/// The usual silence after which a stream is sent a `ping`: half of the shortest idle cut of common proxies.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Pause before a client comes back, drawn for each stream, so that a restart does not bring everyone at once.
-pub const RETRY_MS: std::ops::RangeInclusive<u64> = 2_000..=5_000;
-/// Time within which a draining server has ended every stream and request.
-pub const DRAIN_WINDOW: Duration = Duration::from_secs(10);

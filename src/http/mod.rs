@@ -11,19 +11,39 @@ mod edge;
 mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 pub use door::options::bind;
 
 use crate::auth::Keys;
+use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::domain::address::Network;
 use crate::hub::Hub;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
+/// How requests are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether a stream takes its token in the address too.
+    pub query_token: bool,
+    pub head_timeout: Duration,
+    pub body_timeout: Duration,
+    /// Time within which requests under way have ended when the server drains.
+    pub drain_window: Duration,
+    /// Connections open at a time, streams among them.
+    pub connections: usize,
+}
+
 /// The rooms below that requests are handed to.
 pub struct Parts {
+    pub config: Config,
+    pub budget: Budget,
     pub store: Store,
     pub hub: Hub,
     pub keys: Arc<Keys>,
@@ -48,8 +68,9 @@ impl std::ops::Deref for Shared {
 
 /// Serves until `shutdown` begins; then takes no connection any more, lets requests under way finish, closes idle
 /// connections, and returns when all are closed, or cut at the end of
-/// [`DRAIN_WINDOW`](crate::domain::limits::DRAIN_WINDOW). That streams end by themselves is the hub's to see to.
+/// the drain window. That streams end by themselves is the hub's to see to.
 pub async fn serve(listener: TcpListener, parts: Parts, shutdown: Shutdown) {
+    let drain_window = parts.config.drain_window;
     let router = api::routes::router(Arc::new(Shared { parts, shutdown: shutdown.clone() }));
-    door::accept::serve(listener, router, shutdown).await;
+    door::accept::serve(listener, router, drain_window, shutdown).await;
 }

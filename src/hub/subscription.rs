@@ -21,7 +21,6 @@ use super::Inner;
 use super::mailbox::{Mail, Mailbox};
 use crate::domain::cursor::{Cursor, Presented, Reason};
 use crate::domain::ids::Rev;
-use crate::domain::limits::RETRY_MS;
 use crate::random;
 use crate::store::{Error, Opening, Page, Standing};
 use crate::wire::event::{self, CloseReason, Ready};
@@ -108,10 +107,10 @@ impl Subscription {
             stream: &stream_name(),
             resumed,
             missed,
-            heartbeat_s: self.hub.heartbeat.as_secs(),
+            heartbeat_s: self.hub.config.heartbeat.as_secs(),
             items,
             id,
-            retry_ms: random::within(RETRY_MS),
+            retry_ms: self.hub.retry_ms(),
         };
         self.out.push_back(ready.encode());
         self.cursor = id;
@@ -189,7 +188,7 @@ impl Subscription {
     }
 
     fn end(&mut self, reason: CloseReason) {
-        self.out.push_back(event::close(self.cursor, reason, random::within(RETRY_MS)));
+        self.out.push_back(event::close(self.cursor, reason, self.hub.retry_ms()));
         self.state = State::Ended(reason);
     }
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::{Hub, Request, Subscription};
+use super::{Config, Hub, Request, Subscription};
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::domain::cursor::{Cursor, Presented};
 use crate::domain::draft::check;
 use crate::domain::ids::{Millis, NotificationId, Rev};
 use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT, LOG_ENTRIES};
-use crate::store::{Config, Mark, Selection, Store};
+use crate::shutdown::Shutdown;
+use crate::store::{self, Mark, Selection, Store};
 use crate::wire::event::{self, Event};
 use crate::wire::sse::{Block, Splitter};
 
@@ -28,10 +30,29 @@ async fn desk() -> Desk {
     tokio::task::spawn_blocking(move || let_go.recv());
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::tokio(1_795_478_400_000);
-    let config = Config { path: dir.path().join("lumen.db"), readers: 2 };
-    let (store, commits) = Store::open(config, clock.clone()).await.unwrap();
-    let hub = Hub::start(store.clone(), commits, clock, HEARTBEAT);
+    let config = store::Config {
+        readers: 2,
+        inbox_rows: 10_000,
+        max_age: Duration::from_secs(365 * 24 * 3600),
+        write_timeout: Duration::from_secs(10),
+    };
+    let (store, commits) = Store::open(&dir.path().join("lumen.db"), config, clock.clone()).await.unwrap();
+    let hub = Hub::start(store.clone(), commits, clock, hub_config(), Budget::new(1024 * 1024));
     Desk { hub, store, _dir: dir, _still: still }
+}
+
+fn hub_config() -> Config {
+    Config {
+        heartbeat: HEARTBEAT,
+        too_slow: Duration::from_secs(60),
+        retry: Duration::from_secs(2)..=Duration::from_secs(5),
+        drain_window: Duration::from_secs(10),
+        streams_per_user: 32,
+        streams_per_address: 256,
+        streams: 1_000,
+        connects_per_s: 10_000,
+        sweep_pause: Duration::from_secs(30),
+    }
 }
 
 impl Desk {
@@ -40,7 +61,16 @@ impl Desk {
     }
 
     fn open_at(&self, cursor: Presented) -> Subscription {
-        let request = Request { user: "ada".parse().unwrap(), cursor, snapshot: 1, expires_at: Millis::MAX };
+        let request = Request {
+            user: "ada".parse().unwrap(),
+            cursor,
+            snapshot: 1,
+            expires_at: Millis::MAX,
+            issued_at: None,
+            from: None,
+            counts_for_address: false,
+            cut: Shutdown::default(),
+        };
         self.hub.subscribe(request).unwrap()
     }
 

@@ -40,7 +40,7 @@ fn to_next_second(now: Millis) -> Duration {
 }
 
 fn visit(hub: &Inner, tick: u64, now: Millis) {
-    let heartbeat = hub.heartbeat.as_secs();
+    let heartbeat = hub.config.heartbeat.as_secs();
     hub.registry.for_each(|mailbox| {
         if mailbox.expires_at() <= now {
             mailbox.close(CloseReason::TokenExpired);

@@ -12,8 +12,9 @@ mod sqlite;
 mod view;
 mod writable;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
@@ -32,14 +33,19 @@ use crate::clock::Clock;
 use crate::domain::change::{Counts, Item};
 use crate::domain::cursor::Presented;
 use crate::domain::ids::{NotificationId, Rev, UserId};
-use crate::domain::limits::WRITE_TIMEOUT;
 use crate::domain::notification::Addressed;
 
-/// Where the inboxes are, and how many connections read them.
-#[derive(Debug, Clone)]
+/// How inboxes are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    pub path: PathBuf,
+    /// Connections that read.
     pub readers: usize,
+    /// Rows of an inbox, exceeded until the next sweep.
+    pub inbox_rows: u64,
+    /// Age from which on a row is swept.
+    pub max_age: Duration,
+    /// Time after which a caller of the writer is told that the outcome is unknown.
+    pub write_timeout: Duration,
 }
 
 /// The inboxes. Cheap to clone.
@@ -53,6 +59,7 @@ struct Inner {
     cache: Arc<Cache>,
     writable: Arc<Writable>,
     failed: watch::Receiver<Option<Fatal>>,
+    write_timeout: Duration,
 }
 
 impl Store {
@@ -60,14 +67,14 @@ impl Store {
     ///
     /// # Errors
     /// A file that cannot be opened, is foreign, newer, or damaged, each with its cure.
-    pub async fn open(config: Config, clock: Clock) -> Result<(Store, Commits), OpenError> {
-        let opened = sqlite::open::open(&config.path, config.readers).await?;
+    pub async fn open(path: &Path, config: Config, clock: Clock) -> Result<(Store, Commits), OpenError> {
+        let opened = sqlite::open::open(path, config.readers).await?;
         let (queue, jobs) = Queue::new();
         let (commits_in, commits) = commit::channel();
         let (failed_in, failed) = watch::channel(None);
         let cache = Arc::new(Cache::default());
         let writable = Arc::<Writable>::default();
-        let checkpointer = Checkpointer::start(opened.checkpointer, &config.path, failed_in.clone());
+        let checkpointer = Checkpointer::start(opened.checkpointer, path, failed_in.clone());
         let writer = sqlite::writer::Writer {
             jobs,
             commits: commits_in,
@@ -80,7 +87,9 @@ impl Store {
         };
         writer.start(opened.writer);
         let readers = Readers::new(opened.readers, opened.secret, failed_in);
-        Ok((Store(Arc::new(Inner { queue, readers, checkpointer, cache, writable, failed })), commits))
+        let write_timeout = config.write_timeout;
+        let inner = Inner { queue, readers, checkpointer, cache, writable, failed, write_timeout };
+        Ok((Store(Arc::new(inner)), commits))
     }
 
     /// Stores each draft for each of its users, all or none. Results: drafts in order, in each its users in order.
@@ -102,7 +111,7 @@ impl Store {
     async fn submit<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Job) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.0.queue.admit(job(reply))?;
-        match tokio::time::timeout(WRITE_TIMEOUT, answer).await {
+        match tokio::time::timeout(self.0.write_timeout, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Error::Down),
             Err(_) => Err(Error::OutcomeUnknown),

@@ -38,6 +38,13 @@ pub struct Ready<'a> {
 pub enum CloseReason {
     TokenExpired,
     Draining,
+    /// Too much at once: streams that open, or bytes that wait for readers.
+    Busy,
+    TooManyStreams,
+    TooSlow,
+    /// An operator ended the user's streams, and its tokens.
+    Disconnected,
+    Erased,
     StoreDown,
 }
 
@@ -45,7 +52,13 @@ impl CloseReason {
     /// Whether to come back: after `token_expired` with a fresh token, else as before.
     pub fn reconnect(self) -> bool {
         match self {
-            CloseReason::TokenExpired | CloseReason::Draining | CloseReason::StoreDown => true,
+            CloseReason::TokenExpired
+            | CloseReason::Draining
+            | CloseReason::Busy
+            | CloseReason::TooManyStreams
+            | CloseReason::TooSlow
+            | CloseReason::StoreDown => true,
+            CloseReason::Disconnected | CloseReason::Erased => false,
         }
     }
 
@@ -53,6 +66,11 @@ impl CloseReason {
         match self {
             CloseReason::TokenExpired => "token_expired",
             CloseReason::Draining => "draining",
+            CloseReason::Busy => "busy",
+            CloseReason::TooManyStreams => "too_many_streams",
+            CloseReason::TooSlow => "too_slow",
+            CloseReason::Disconnected => "disconnected",
+            CloseReason::Erased => "erased",
             CloseReason::StoreDown => "store_down",
         }
     }

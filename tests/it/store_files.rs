@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use lumen_inbox::clock::Clock;
+use lumen_inbox::config::Config;
 use lumen_inbox::domain::cursor::Reason;
-use lumen_inbox::store::{Config, Error, OpenError, Standing, Store};
+use lumen_inbox::store::{Error, OpenError, Standing, Store};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -196,9 +197,10 @@ async fn a_life_in_seconds_is_stored_as_its_end() {
 async fn a_caller_waits_ten_seconds_and_no_more() {
     let _still = stand_still();
     let dir = tempfile::tempdir().unwrap();
-    let config = Config { path: dir.path().join("lumen.db"), readers: 1 };
+
     // Nobody announces, so nobody is answered.
-    let (store, _commits) = Store::open(config, Clock::tokio(NOON)).await.unwrap();
+    let (store, _commits) =
+        Store::open(&dir.path().join("lumen.db"), Config::defaults().store, Clock::tokio(NOON)).await.unwrap();
     let appending = tokio::spawn({
         let store = store.clone();
         async move { store.append(vec![addressed(draft("ada", "x"))]).await }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::domain::cursor::{Cursor, Presented, Reason};
 use lumen_inbox::domain::limits::HEARTBEAT;
-use lumen_inbox::hub::{Refused, Request};
+use lumen_inbox::hub::Refused;
 use lumen_inbox::store::{Mark, Selection};
 use lumen_inbox::wire::event::Event;
 
-use crate::support::desk::Desk;
+use crate::support::desk::{Desk, request};
 use crate::support::patience::stand_still;
 use crate::support::shelf::{NOON, draft, id};
 
@@ -206,7 +206,7 @@ async fn a_drain_closes_each_stream_and_refuses_new_ones() {
     assert_eq!(block.event, "close");
     assert!((2_000..=5_000).contains(&block.retry.unwrap()));
     assert_eq!(stream.next_block().await, None);
-    let late = Request { user: id("ada"), cursor: Presented::Nothing, snapshot: 0, expires_at: i64::MAX };
+    let late = request("ada", Presented::Nothing);
     assert_eq!(desk.hub.subscribe(late).err(), Some(Refused::Draining));
 }
 

@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::connection;
-use crate::domain::limits::DRAIN_WINDOW;
 use crate::shutdown::Shutdown;
 
 /// Pause while descriptors or memory have run out: those that are open go on, and each that ends makes room.
@@ -19,7 +18,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// Serves `router` on every connection until `shutdown` begins, then waits for those that are open.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
+pub async fn serve(listener: TcpListener, router: Router, drain_window: Duration, shutdown: Shutdown) {
     let mut connections = JoinSet::new();
     let mut complaint = Complaint::default();
     loop {
@@ -33,16 +32,16 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
     }
     // From here on the system refuses who comes.
     drop(listener);
-    drain(connections).await;
+    drain(connections, drain_window).await;
 }
 
-async fn drain(mut connections: JoinSet<()>) {
+async fn drain(mut connections: JoinSet<()>, window: Duration) {
     let all_ended = async {
         while let Some(ended) = connections.join_next().await {
             tell_panic(ended);
         }
     };
-    if timeout(DRAIN_WINDOW, all_ended).await.is_err() {
+    if timeout(window, all_ended).await.is_err() {
         info!(connections = connections.len(), "cutting the connections that did not end within the drain window");
         connections.shutdown().await;
     }
@@ -104,6 +103,8 @@ mod tests {
     use crate::http::door::body::{self, BodyFault};
     use crate::http::door::options::bind;
 
+    const DRAIN_WINDOW: Duration = Duration::from_secs(10);
+
     struct Server {
         addr: std::net::SocketAddr,
         shutdown: Shutdown,
@@ -115,7 +116,7 @@ mod tests {
             let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let addr = listener.local_addr().unwrap();
             let shutdown = Shutdown::default();
-            let done = tokio::spawn(serve(listener, router, shutdown.clone()));
+            let done = tokio::spawn(serve(listener, router, DRAIN_WINDOW, shutdown.clone()));
             Self { addr, shutdown, done }
         }
 

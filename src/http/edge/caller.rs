@@ -19,6 +19,7 @@ pub struct User(pub UserId);
 pub struct StreamUser {
     pub user: UserId,
     pub expires_at: Millis,
+    pub issued_at: Option<Millis>,
 }
 
 /// One who may post for every user.
@@ -43,7 +44,7 @@ impl FromRequestParts<App> for StreamUser {
             None => query.get("token")?,
         };
         let caller = verify(token.ok_or_else(|| missing(parts))?, app)?;
-        Ok(StreamUser { user: user_of(&caller)?, expires_at: caller.expires_at })
+        Ok(StreamUser { user: user_of(&caller)?, expires_at: caller.expires_at, issued_at: caller.issued_at })
     }
 }
 

@@ -8,13 +8,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::body::Events;
 use crate::domain::cursor::Presented;
-use crate::domain::limits::{LIST_PAGE_MAX, RETRY_MS};
+use crate::domain::limits::LIST_PAGE_MAX;
 use crate::http::App;
 use crate::http::edge::caller::StreamUser;
 use crate::http::edge::problem::draining;
 use crate::http::edge::query::{Query, bad_parameter};
 use crate::hub::{Refused, Request};
-use crate::random;
+use crate::shutdown::Shutdown;
 use crate::wire::event::{CloseReason, close};
 use crate::wire::problem::Problem;
 
@@ -35,10 +35,20 @@ pub async fn get(
         // Whoever asks for the head alone opens no stream.
         return Ok(response(Body::empty()));
     }
-    let StreamUser { user, expires_at } = caller;
-    match app.hub.subscribe(Request { user, cursor, snapshot, expires_at }) {
+    let StreamUser { user, expires_at, issued_at } = caller;
+    let request = Request {
+        user,
+        cursor,
+        snapshot,
+        expires_at,
+        issued_at,
+        from: None,
+        counts_for_address: false,
+        cut: Shutdown::default(),
+    };
+    match app.hub.subscribe(request) {
         Ok(subscription) => Ok(response(Body::new(Events(subscription)))),
-        Err(Refused::Draining) => refuse(CloseReason::Draining, cursor, &headers),
+        Err(Refused::Draining) => refuse(CloseReason::Draining, cursor, app.hub.retry_ms(), &headers),
     }
 }
 
@@ -76,7 +86,7 @@ fn snapshot(query: &Query) -> Result<usize, Problem> {
 }
 
 /// An EventSource gives up for good on anything but 200, so it is refused in-band; others get the status.
-fn refuse(reason: CloseReason, cursor: Presented, headers: &HeaderMap) -> Result<Response, Problem> {
+fn refuse(reason: CloseReason, cursor: Presented, retry_ms: u64, headers: &HeaderMap) -> Result<Response, Problem> {
     if !names_event_stream(headers) {
         return Err(draining());
     }
@@ -84,7 +94,7 @@ fn refuse(reason: CloseReason, cursor: Presented, headers: &HeaderMap) -> Result
         Presented::Cursor(cursor) => Some(cursor),
         Presented::Nothing | Presented::Unreadable => None,
     };
-    Ok(response(Body::from(close(id, reason, random::within(RETRY_MS)))))
+    Ok(response(Body::from(close(id, reason, retry_ms))))
 }
 
 fn names_event_stream(headers: &HeaderMap) -> bool {
@@ -163,7 +173,8 @@ mod tests {
 
     #[test]
     fn only_an_event_source_is_refused_in_band() {
-        let refused = |accept: &[&[u8]]| refuse(CloseReason::Draining, Presented::Nothing, &headers(ACCEPT, accept));
+        let refused =
+            |accept: &[&[u8]]| refuse(CloseReason::Draining, Presented::Nothing, 2_000, &headers(ACCEPT, accept));
         for events in [
             &[&b"text/event-stream"[..]][..],
             &[b"text/html, TEXT/Event-Stream;q=0.9"],

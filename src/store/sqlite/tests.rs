@@ -1,5 +1,7 @@
 //! What only the room itself can bring about: a panic of the writer.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
@@ -12,8 +14,13 @@ use crate::store::{Config, Store};
 #[tokio::test]
 async fn a_panic_is_its_own_jobs_fault() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config { path: dir.path().join("lumen.db"), readers: 1 };
-    let (store, mut commits) = Store::open(config, Clock::System).await.unwrap();
+    let config = Config {
+        readers: 1,
+        inbox_rows: 10_000,
+        max_age: Duration::from_secs(3600),
+        write_timeout: Duration::from_secs(10),
+    };
+    let (store, mut commits) = Store::open(&dir.path().join("lumen.db"), config, Clock::System).await.unwrap();
     let announcer = tokio::spawn(async move {
         while let Some(commit) = commits.next().await {
             commit.tell(|_| 0);

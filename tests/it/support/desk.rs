@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use futures_util::StreamExt;
+use lumen_inbox::budget::Budget;
 use lumen_inbox::clock::Clock;
+use lumen_inbox::config::Config;
 use lumen_inbox::domain::cursor::{Cursor, Presented};
 use lumen_inbox::domain::ids::Millis;
-use lumen_inbox::domain::limits::HEARTBEAT;
 use lumen_inbox::hub::{Hub, Request, Subscription};
-use lumen_inbox::store::{Appended, Config, Mark, Marked, Store};
+use lumen_inbox::shutdown::Shutdown;
+use lumen_inbox::store::{Appended, Mark, Marked, Store};
 use lumen_inbox::wire::event::{self, Event, ReadyData};
 use lumen_inbox::wire::sse::{Block, Splitter};
 use serde_json::Value;
@@ -25,9 +27,10 @@ pub struct Desk {
 impl Desk {
     pub async fn open(dir: &Path) -> Desk {
         let clock = Clock::tokio(NOON);
-        let config = Config { path: dir.join("lumen.db"), readers: 2 };
-        let (store, commits) = Store::open(config, clock.clone()).await.expect("the store opens");
-        let hub = Hub::start(store.clone(), commits, clock.clone(), HEARTBEAT);
+        let config = Config::defaults();
+        let (store, commits) =
+            Store::open(&dir.join("lumen.db"), config.store, clock.clone()).await.expect("the store opens");
+        let hub = Hub::start(store.clone(), commits, clock.clone(), config.hub, Budget::new(config.buffer_bytes));
         Desk { hub, store, clock }
     }
 
@@ -49,12 +52,26 @@ impl Desk {
     }
 
     pub fn listen_until(&self, user: &str, cursor: Presented, snapshot: usize, expires_at: Millis) -> Listener {
-        let request = Request { user: id(user), cursor, snapshot, expires_at };
+        let request = Request { snapshot, expires_at, ..request(user, cursor) };
         Listener {
             subscription: self.hub.subscribe(request).expect("let in"),
             splitter: Splitter::default(),
             blocks: Vec::new(),
         }
+    }
+}
+
+/// What a stream that outlives the test asks for.
+pub fn request(user: &str, cursor: Presented) -> Request {
+    Request {
+        user: id(user),
+        cursor,
+        snapshot: 0,
+        expires_at: Millis::MAX,
+        issued_at: None,
+        from: None,
+        counts_for_address: false,
+        cut: Shutdown::default(),
     }
 }
 

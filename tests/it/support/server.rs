@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lumen_inbox::budget::Budget;
 use lumen_inbox::clock::Clock;
-use lumen_inbox::domain::limits::HEARTBEAT;
+use lumen_inbox::config::Config;
 use lumen_inbox::http::{self, Parts};
 use lumen_inbox::hub::Hub;
 use lumen_inbox::shutdown::Shutdown;
-use lumen_inbox::store::{Config, Store};
+use lumen_inbox::store::Store;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -47,12 +48,15 @@ impl Server {
 
     async fn start_in(dir: Arc<TempDir>, clock: Clock) -> Self {
         let tokens = Tokens::of(dir.path(), clock.clone());
-        let config = Config { path: dir.path().join("lumen.db"), readers: 4 };
-        let (store, commits) = Store::open(config, clock.clone()).await.expect("the store opens");
-        let hub = Hub::start(store.clone(), commits, clock.clone(), HEARTBEAT);
+        let config = Config::defaults();
+        let budget = Budget::new(config.buffer_bytes);
+        let (store, commits) =
+            Store::open(&dir.path().join("lumen.db"), config.store, clock.clone()).await.expect("the store opens");
+        let hub = Hub::start(store.clone(), commits, clock.clone(), config.hub, budget.clone());
         let listener = http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let addr = listener.local_addr().expect("an address");
-        let parts = Parts { store: store.clone(), hub: hub.clone(), keys: tokens.keys.clone(), clock };
+        let keys = tokens.keys.clone();
+        let parts = Parts { config: config.http, budget, store: store.clone(), hub: hub.clone(), keys, clock };
         let shutdown = Shutdown::default();
         let serving = tokio::spawn(http::serve(listener, parts, shutdown.clone()));
         let api = Api::new(format!("http://{addr}"), tokens.producer());

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lumen_inbox::clock::Clock;
+use lumen_inbox::config::Config;
 use lumen_inbox::domain::change::Item;
 use lumen_inbox::domain::cursor::{Cursor, Presented};
 use lumen_inbox::domain::draft::check;
 use lumen_inbox::domain::ids::{Rev, UserId};
 use lumen_inbox::domain::notification::Addressed;
-use lumen_inbox::store::{Appended, Config, Error, ListQuery, Mark, Marked, OpenError, Opening, Store};
+use lumen_inbox::store::{Appended, Error, ListQuery, Mark, Marked, OpenError, Opening, Store};
 use serde_json::{Value, json};
 
 /// 2026-11-24T00:00:00Z.
@@ -28,8 +29,7 @@ impl Shelf {
 
     pub async fn try_open(dir: &Path) -> Result<Shelf, OpenError> {
         let clock = Clock::tokio(NOON);
-        let config = Config { path: dir.join("lumen.db"), readers: 2 };
-        let (store, mut commits) = Store::open(config, clock.clone()).await?;
+        let (store, mut commits) = Store::open(&dir.join("lumen.db"), Config::defaults().store, clock.clone()).await?;
         tokio::spawn(async move {
             while let Some(commit) = commits.next().await {
                 commit.tell(|_| 0);
