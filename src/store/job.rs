@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::commit::{Appended, Marked, Reply};
-use super::error::Error;
+use super::error::{Error, Fatal};
 use crate::domain::ids::{NotificationId, Rev, UserId};
 use crate::domain::notification::Addressed;
 
@@ -46,7 +46,7 @@ pub(super) enum Job {
     },
     /// The last one: everything before it is done, and nothing after it.
     Finish {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Result<(), Fatal>>,
     },
     #[cfg(test)]
     Panic {
@@ -90,7 +90,7 @@ impl Job {
         match self {
             Job::Append { reply, .. } => drop(reply.send(Err(error))),
             Job::Mark { reply, .. } => drop(reply.send(Err(error))),
-            Job::Finish { reply } => drop(reply.send(())),
+            Job::Finish { .. } => {}
             #[cfg(test)]
             Job::Panic { reply } => drop(reply.send(Err(error))),
         }

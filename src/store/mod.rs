@@ -26,7 +26,7 @@ pub use self::view::{List, ListQuery, Opening, Page, Standing, View};
 use self::job::Job;
 use self::queue::Queue;
 use self::sqlite::cache::Cache;
-use self::sqlite::checkpoint::Checkpointer;
+use self::sqlite::caretaker::{Caretaker, Rounds};
 use self::sqlite::reader::Readers;
 use self::writable::Writable;
 use crate::clock::Clock;
@@ -55,7 +55,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     queue: Queue,
     readers: Readers,
-    checkpointer: Checkpointer,
+    caretaker: Caretaker,
     cache: Arc<Cache>,
     writable: Arc<Writable>,
     failed: watch::Receiver<Option<Fatal>>,
@@ -74,7 +74,8 @@ impl Store {
         let (failed_in, failed) = watch::channel(None);
         let cache = Arc::new(Cache::default());
         let writable = Arc::<Writable>::default();
-        let checkpointer = Checkpointer::start(opened.checkpointer, path, failed_in.clone());
+        let rounds = Rounds { files: opened.files.clone(), writable: writable.clone(), failed: failed_in.clone() };
+        let caretaker = Caretaker::start(opened.caretaker, rounds);
         let writer = sqlite::writer::Writer {
             jobs,
             commits: commits_in,
@@ -82,13 +83,14 @@ impl Store {
             clock,
             generation: opened.generation,
             secret: opened.secret.clone(),
+            files: opened.files,
             writable: writable.clone(),
             failed: failed_in.clone(),
         };
         writer.start(opened.writer);
         let readers = Readers::new(opened.readers, opened.secret, failed_in);
         let write_timeout = config.write_timeout;
-        let inner = Inner { queue, readers, checkpointer, cache, writable, failed, write_timeout };
+        let inner = Inner { queue, readers, caretaker, cache, writable, failed, write_timeout };
         Ok((Store(Arc::new(inner)), commits))
     }
 
@@ -146,7 +148,7 @@ impl Store {
         self.0.cache.head(user)
     }
 
-    /// Whether writes go through: none failed in the last ten seconds, or one worked since.
+    /// Whether writes go through, as the last one showed. While they do not, one is tried every second.
     pub fn is_writable(&self) -> bool {
         self.0.writable.is_so()
     }
@@ -162,11 +164,17 @@ impl Store {
     }
 
     /// Finishes what is queued, folds the log of the database into its file, and refuses what comes later.
-    pub async fn close(&self) {
-        self.0.checkpointer.stop().await;
+    ///
+    /// # Errors
+    /// The disk failed over it, or had failed before.
+    pub async fn close(&self) -> Result<(), Fatal> {
+        self.0.caretaker.stop().await;
         let (reply, done) = oneshot::channel();
-        if self.0.queue.finish(reply).is_ok() {
-            let _ = done.await;
+        if self.0.queue.finish(reply).is_ok()
+            && let Ok(closed) = done.await
+        {
+            return closed;
         }
+        self.0.failed.borrow().clone().map_or(Ok(()), Err)
     }
 }

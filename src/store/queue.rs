@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::Error;
+use super::error::{Error, Fatal};
 use super::job::Job;
 use crate::domain::limits::{QUEUE_BYTES, QUEUE_ROWS};
 
@@ -49,7 +49,7 @@ impl Queue {
     }
 
     /// Queues the last job.
-    pub fn finish(&self, reply: oneshot::Sender<()>) -> Result<(), Error> {
+    pub fn finish(&self, reply: oneshot::Sender<Result<(), Fatal>>) -> Result<(), Error> {
         self.sender.send(Job::Finish { reply }).map_err(|_| Error::Down)
     }
 }

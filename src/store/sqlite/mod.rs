@@ -2,8 +2,10 @@
 
 mod append;
 pub(super) mod cache;
-pub(super) mod checkpoint;
+pub(super) mod caretaker;
+mod checkpoint;
 mod fault;
+mod files;
 mod group;
 mod keys;
 mod mark;
