@@ -38,6 +38,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What keeps it from starting, or a disk that failed under it.
 pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     raise_open_files();
+    outlive_file_size_limit();
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let home = Home::prepare(home::locate(global.data_dir.clone())?)?;
     let _lock = home.lock()?;
@@ -90,6 +91,16 @@ fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(open_files) => debug!(open_files, "limit of open files"),
         Err(fault) => warn!(%fault, "the limit of open files cannot be raised"),
+    }
+}
+
+/// A write over the limit of the size of files (`ulimit -f`) kills a process without a word; with a handler in its place it
+/// fails, and is told as what it is.
+fn outlive_file_size_limit() {
+    const SIGXFSZ: i32 = 25;
+    // Handled from here on, also when nobody listens.
+    if let Err(fault) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        warn!(%fault, "a limit of the size of files would end this process at once");
     }
 }
 
