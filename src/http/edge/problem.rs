@@ -128,9 +128,9 @@ impl From<store::Error> for Problem {
             Error::Down => Problem::new(
                 503,
                 "store_down",
-                UNSTORED,
+                "Not known whether stored",
                 "the server's storage has ended",
-                "send the same request again once the server is back",
+                "send the same request again once the server is back, with the same key so that it is stored once",
             )
             .retry_after(5),
             Error::Internal(why) => internal(&why),

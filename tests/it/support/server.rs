@@ -106,7 +106,7 @@ impl Server {
         let clock = self.tokens.clock.clone();
         let ended = patience::within(async {
             self.serving.await.expect("it serves to the end");
-            self.store.close().await;
+            self.store.close().await.expect("a disk that holds");
         });
         assert!(ended.await.is_some(), "the server does not end");
         Stopped { dir: self.dir, clock }
