@@ -163,15 +163,15 @@ impl Mailbox {
         }
     }
 
-    /// Notes that something of the stream was taken, and how far it is told.
-    pub fn sent(&self, told: Rev, tick: u64) {
-        self.told.store(told, Ordering::Relaxed);
-        self.sent_at.store(tick, Ordering::Relaxed);
+    /// Notes that the stream sends something, and how far it is told with that; unless it is to end, and why.
+    pub fn sent(&self, told: Rev, tick: u64) -> Option<CloseReason> {
         let mut state = self.state();
-        state.ping = false;
         if state.close.is_none() {
-            state.untaken = 0;
+            self.told.store(told, Ordering::Relaxed);
+            self.sent_at.store(tick, Ordering::Relaxed);
+            (state.ping, state.untaken) = (false, 0);
         }
+        state.close
     }
 
     /// Counts `ticks` more of which nothing was taken, unless the stream has taken all that there was.

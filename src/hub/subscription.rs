@@ -204,22 +204,20 @@ impl Subscription {
         self.queue(event::close(self.told, reason, self.place.hub.retry_ms(Some(reason))));
     }
 
-    /// The next frame that is ready, unless the stream was closed since.
+    /// The next frame that is ready, or the close that was told meanwhile.
     fn hand_out(&mut self) -> Option<Bytes> {
-        let overtaken = if self.out.is_empty() { None } else { self.place.mailbox.closing() };
-        match (overtaken, &self.state) {
-            (None, _) | (_, State::Ended(_)) => {}
+        let told = self.out.front()?.cursor.or(self.told);
+        let tick = self.place.hub.ticks.load(Ordering::Relaxed);
+        match (self.place.mailbox.sent(told.map_or(0, |cursor| cursor.rev), tick), &self.state) {
+            (None, _) | (_, State::Ended(_)) => self.told = told,
             (Some(reason), _) => self.end(reason),
         }
-        let Frame { bytes, cursor } = self.out.pop_front()?;
-        self.told = cursor.or(self.told);
+        let bytes = self.out.pop_front()?.bytes;
         if self.out.is_empty() {
             (self.out, self.room) = (VecDeque::new(), None);
         } else if let Some(room) = &mut self.room {
             room.shrink(bytes.len());
         }
-        let told = self.told.map_or(0, |cursor| cursor.rev);
-        self.place.mailbox.sent(told, self.place.hub.ticks.load(Ordering::Relaxed));
         Some(bytes)
     }
 }
@@ -264,6 +262,6 @@ impl Drop for Subscription {
             State::Ended(reason) => reason.as_str(),
             _ => "the client went",
         };
-        debug!(user = %self.place.mailbox.arrival.user, rev = self.last(), reason, "a stream ended");
+        debug!(user = %self.place.mailbox.arrival.user, rev = self.told.map_or(0, |cursor| cursor.rev), reason, "a stream ended");
     }
 }
