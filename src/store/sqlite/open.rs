@@ -1,5 +1,6 @@
 //! Opening the database: whose it is, which version, whether it is whole.
 
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -10,7 +11,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::schema;
 use crate::domain::cursor::EpochSecret;
+use crate::domain::ids::{Millis, UserId};
 use crate::random;
+use crate::store::Config;
 use crate::store::error::OpenError;
 
 /// How long a statement waits for another process that holds the lock.
@@ -31,11 +34,20 @@ pub(in crate::store) struct Opened {
     pub readers: Vec<tokio_rusqlite::Connection>,
     pub checkpointer: tokio_rusqlite::Connection,
     pub secret: Arc<EpochSecret>,
+    pub standing: Standing,
     /// This run of a server on this database.
     pub generation: i64,
 }
 
-pub(in crate::store) async fn open(path: &Path, readers: usize) -> Result<Opened, OpenError> {
+/// What is looked up once, by reading every inbox.
+pub(in crate::store) struct Standing {
+    /// Whose tokens are refused, and up to which moment of signing.
+    pub not_before: HashMap<UserId, Millis>,
+    /// Inboxes with more rows than they should have.
+    pub overfull: Vec<i64>,
+}
+
+pub(in crate::store) async fn open(path: &Path, config: &Config) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::OldSqlite { found: rusqlite::version() });
     }
@@ -44,23 +56,25 @@ pub(in crate::store) async fn open(path: &Path, readers: usize) -> Result<Opened
     let writer = tokio_rusqlite::Connection::open(path).await.map_err(|fault| unusable(fault.to_string()))?;
     let prepared = {
         let path = path.to_owned();
-        writer.call_raw(move |connection| prepare(connection, &path)).await
+        let inbox_rows = config.inbox_rows;
+        writer.call_raw(move |connection| prepare(connection, &path, inbox_rows)).await
     };
-    let secret = match prepared.map_err(|fault| unusable(fault.to_string())).flatten() {
-        Ok(secret) => secret,
+    let (secret, standing) = match prepared.map_err(|fault| unusable(fault.to_string())).flatten() {
+        Ok(prepared) => prepared,
         Err(fault) => {
             // Whoever is told that the file was refused may move it away at once.
             let _ = writer.close().await;
             return Err(fault);
         }
     };
-    let mut opened = Vec::with_capacity(readers);
-    for _ in 0..readers {
+    let mut opened = Vec::with_capacity(config.readers);
+    for _ in 0..config.readers {
         opened.push(open_reader(path).await.map_err(|fault| unusable(fault.to_string()))?);
     }
     let checkpointer = open_checkpointer(path).await.map_err(|fault| unusable(fault.to_string()))?;
     let generation = i64::from_le_bytes(random::bytes());
-    Ok(Opened { writer, readers: opened, checkpointer, secret: Arc::new(EpochSecret::new(&secret)), generation })
+    let secret = Arc::new(EpochSecret::new(&secret));
+    Ok(Opened { writer, readers: opened, checkpointer, secret, standing, generation })
 }
 
 /// SQLite would make the file readable for everyone.
@@ -68,7 +82,7 @@ fn create(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map(drop)
 }
 
-fn prepare(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenError> {
+fn prepare(connection: &mut Connection, path: &Path, inbox_rows: u64) -> Result<([u8; 32], Standing), OpenError> {
     let fault = |fault: rusqlite::Error| classify(path, &fault);
     connection.busy_timeout(BUSY).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -76,7 +90,24 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenErr
     check_whole(connection, path)?;
     set_up(connection).map_err(fault)?;
     schema::migrate(connection).map_err(fault)?;
-    connection.query_row("SELECT secret FROM meta", [], |row| row.get(0)).map_err(fault)
+    let secret = connection.query_row("SELECT secret FROM meta", [], |row| row.get(0)).map_err(fault)?;
+    Ok((secret, standing(connection, inbox_rows).map_err(fault)?))
+}
+
+fn standing(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Standing> {
+    let mut standing = Standing { not_before: HashMap::new(), overfull: Vec::new() };
+    let mut select =
+        connection.prepare("SELECT id, rows > ?1, user, not_before FROM inbox WHERE user IS NOT NULL AND (rows > ?1 OR not_before IS NOT NULL)")?;
+    let mut inboxes = select.query([i64::try_from(inbox_rows).unwrap_or(i64::MAX)])?;
+    while let Some(inbox) = inboxes.next()? {
+        if inbox.get(1)? {
+            standing.overfull.push(inbox.get(0)?);
+        }
+        if let (Ok(user), Some(not_before)) = (inbox.get_ref(2)?.as_str()?.parse(), inbox.get(3)?) {
+            standing.not_before.insert(user, not_before);
+        }
+    }
+    Ok(standing)
 }
 
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
