@@ -17,6 +17,7 @@ mod kills;
 mod lifecycle;
 mod power_cuts;
 mod powercut_shim;
+mod raw_heads;
 mod real_traffic;
 mod refusals;
 mod sending;
