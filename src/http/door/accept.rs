@@ -4,12 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::connection;
+use super::listener::{Connection, Listeners};
 use crate::shutdown::Shutdown;
 
 /// Pause while descriptors or memory have run out: those that are open go on, and each that ends makes room.
@@ -18,20 +18,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// Serves `router` on every connection until `shutdown` begins, then waits for those that are open.
-pub async fn serve(listener: TcpListener, router: Router, drain_window: Duration, shutdown: Shutdown) {
+pub async fn serve(mut listeners: Listeners, router: Router, drain_window: Duration, shutdown: Shutdown) {
     let mut connections = JoinSet::new();
     let mut complaint = Complaint::default();
     loop {
         tokio::select! {
             () = shutdown.begun() => break,
             Some(ended) = connections.join_next() => tell_panic(ended),
-            accepted = next(&listener, &mut complaint) => {
+            accepted = next(&mut listeners, &mut complaint) => {
                 connections.spawn(connection::serve(accepted, router.clone(), shutdown.clone()));
             }
         }
     }
     // From here on the system refuses who comes.
-    drop(listener);
+    drop(listeners);
     drain(connections, drain_window).await;
 }
 
@@ -47,9 +47,9 @@ async fn drain(mut connections: JoinSet<()>, window: Duration) {
     }
 }
 
-async fn next(listener: &TcpListener, complaint: &mut Complaint) -> TcpStream {
+async fn next(listeners: &mut Listeners, complaint: &mut Complaint) -> Connection {
     loop {
-        match listener.accept().await {
+        match listeners.accept().await {
             Ok((stream, _)) => return stream,
             Err(fault) if is_exhaustion(&fault) => {
                 complaint.tell(&fault);
@@ -95,13 +95,14 @@ mod tests {
     use axum::http::StatusCode;
     use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::sync::mpsc;
     use tokio::task::JoinHandle;
 
     use super::*;
     use crate::domain::limits::HEAD_BYTES;
     use crate::http::door::body::{self, BodyFault};
-    use crate::http::door::options::bind;
+    use crate::http::door::listener::{Address, Listener};
 
     const DRAIN_WINDOW: Duration = Duration::from_secs(10);
 
@@ -113,10 +114,10 @@ mod tests {
 
     impl Server {
         fn start(router: Router) -> Self {
-            let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-            let addr = listener.local_addr().unwrap();
+            let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+            let Address::Tcp(addr) = listener.address().unwrap() else { unreachable!("it is TCP") };
             let shutdown = Shutdown::default();
-            let done = tokio::spawn(serve(listener, router, DRAIN_WINDOW, shutdown.clone()));
+            let done = tokio::spawn(serve(Listeners::new(vec![listener]), router, DRAIN_WINDOW, shutdown.clone()));
             Self { addr, shutdown, done }
         }
 

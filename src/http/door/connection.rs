@@ -7,10 +7,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::listener::Connection;
 use crate::domain::limits::{BATCH_BYTES, HEAD_BYTES, HEAD_TIMEOUT};
 use crate::shutdown::Shutdown;
 
@@ -20,7 +20,7 @@ const LINGER_TIME: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 2 * BATCH_BYTES;
 
 /// Serves the requests of one connection until either side ends it.
-pub async fn serve(stream: TcpStream, router: Router, shutdown: Shutdown) {
+pub async fn serve(stream: Connection, router: Router, shutdown: Shutdown) {
     let mut stream = TokioIo::new(stream);
     exchange(&mut stream, router, &shutdown).await;
     tokio::select! {
@@ -29,7 +29,7 @@ pub async fn serve(stream: TcpStream, router: Router, shutdown: Shutdown) {
     }
 }
 
-async fn exchange(stream: &mut TokioIo<TcpStream>, router: Router, shutdown: &Shutdown) {
+async fn exchange(stream: &mut TokioIo<Connection>, router: Router, shutdown: &Shutdown) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(HEAD_BYTES);
     let mut connection = std::pin::pin!(http.serve_connection(stream, TowerToHyperService::new(router)));
@@ -48,7 +48,7 @@ async fn exchange(stream: &mut TokioIo<TcpStream>, router: Router, shutdown: &Sh
 }
 
 /// Says that nothing more comes, and reads until the peer has closed its side too.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: Connection) {
     let drained = async {
         let _ = stream.shutdown().await;
         let mut scrap = [0; 1024];

@@ -3,4 +3,6 @@
 pub mod accept;
 pub mod body;
 mod connection;
-pub mod options;
+pub mod listener;
+mod options;
+mod socket_file;
