@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use door::listener::{Address, Listener};
 
+use self::door::accept::Hold;
 use self::door::listener::Listeners;
 use crate::auth::Keys;
 use crate::budget::Budget;
@@ -69,7 +70,8 @@ impl std::ops::Deref for Shared {
 /// connections, and returns when all are closed, or cut at the end of the drain window. That streams end by themselves
 /// is the hub's to see to.
 pub async fn serve(listeners: Vec<Listener>, parts: Parts, shutdown: Shutdown) {
-    let drain_window = parts.config.drain_window;
+    let Config { connections, head_timeout, drain_window, .. } = parts.config;
+    let hold = Hold { connections, head_timeout, drain_window };
     let router = api::routes::router(Arc::new(Shared { parts, shutdown: shutdown.clone() }));
-    door::accept::serve(Listeners::new(listeners), router, drain_window, shutdown).await;
+    door::accept::serve(Listeners::new(listeners), router, hold, shutdown).await;
 }

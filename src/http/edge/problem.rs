@@ -75,11 +75,15 @@ impl From<BodyFault> for Problem {
             BodyFault::TooLarge { .. } => {
                 Problem::new(413, "body_too_large", "The body is too large", detail, "send it in several requests")
             }
-            BodyFault::TooSlow => {
+            BodyFault::TooSlow { .. } => {
                 Problem::new(408, "body_too_slow", "The body came too slowly", detail, "send it again, or less at once")
             }
             BodyFault::Broken => {
                 Problem::new(400, "body_broken", "The body is not whole", detail, "send the request again")
+            }
+            BodyFault::NoRoom => {
+                let cure = "send the same request again after Retry-After";
+                Problem::new(503, "busy", "The server is busy", detail, cure).retry_after(1)
             }
         }
     }
