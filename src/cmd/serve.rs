@@ -55,7 +55,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     open_files.tell(config.hub.streams);
     let home = Home::prepare(home::locate(global.data_dir.clone())?)?;
     let _lock = home.lock()?;
-    let keys = Arc::new(Keys::load_or_create(&home.key())?);
+    let keys = Arc::new(Keys::open(&config.auth, &home.key())?);
     let (listeners, addresses) = listen::bind(&config.listen)?;
     let (store, commits) = open(&home, &loaded).await?;
     let budget = Budget::new(config.buffer_bytes);
@@ -92,17 +92,18 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     hub.drain();
     let ended = async {
         serving.await;
-        store.close().await;
+        store.close().await
     };
     tokio::select! {
-        fatal = store.failed() => Err(fatal.into()),
-        () = signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
-        () = sleep(drain_window + LAST_WORDS) => Err(anyhow!("the disk did not finish within the drain window; {KEPT}")),
-        () = ended => {
-            Notes::new(global.quiet).say("ended in good order");
-            Ok(Exit::Ok)
+            fatal = store.failed() => Err(fatal.into()),
+    () = signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
+            () = sleep(drain_window + LAST_WORDS) => Err(anyhow!("the disk did not finish within the drain window; {KEPT}")),
+            closed = ended => {
+                closed?;
+                Notes::new(global.quiet).say("ended in good order");
+                Ok(Exit::Ok)
+            }
         }
-    }
 }
 
 async fn open(home: &Home, loaded: &Loaded) -> anyhow::Result<(Store, Commits)> {
