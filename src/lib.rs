@@ -8,17 +8,17 @@
 //!    cli/                                                        what can be typed
 //! 3  http/        door/   accept options body                    bytes become a request
 //!                 api/    routes publish batch inbox health      requests become jobs and answers
-//!                 stream/ open body                              a request becomes a subscription
+//!                 stream/ open refusal body                      a request becomes a subscription
 //!                 edge/   caller headers query problem answer    what every answer has
-//! 2  hub/         registry mailbox subscription announcer        who is open, and what each is told next
-//!                 ticker
+//! 2  hub/         admission registry mailbox subscription        who is open, and what each is told next
+//!                 catch_up announcer ticker close
 //!    client/      endpoint api stream                            what send and tail share
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
 //!    auth/        caller keys token                              signs and verifies
 //!    home/        dir lock                                       the data directory
 //! 0  domain/      draft notification change ids cursor limits …  values and rules; no IO, no async, no clock
 //!    wire/        event sse api json problem                     what goes over the wire, both directions
-//!    budget  clock  random  telemetry  shutdown  exit
+//!    budget  clock  random  telemetry  shutdown  exit  standing
 //! ```
 //!
 //! **One notification.** `http/api/publish` reads a draft, `domain/draft` checks it, `store` queues the job, its
@@ -44,6 +44,7 @@ pub mod http;
 pub mod hub;
 pub mod random;
 pub mod shutdown;
+pub mod standing;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

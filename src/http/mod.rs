@@ -8,6 +8,8 @@
 mod api;
 mod door;
 mod edge;
+#[cfg(test)]
+mod fuzz;
 mod stream;
 
 use std::sync::Arc;

@@ -60,11 +60,17 @@ impl Cache {
         self.get(user).map(|inbox| inbox.head)
     }
 
-    pub(super) fn enter(&self, copies: impl Iterator<Item = (UserId, Inbox)>) {
+    /// Takes changed inboxes; `None` is one that is its user's no more.
+    pub(super) fn enter(&self, copies: HashMap<UserId, Option<Inbox>>) {
         let mut inboxes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if inboxes.len() >= INBOXES {
             inboxes.clear();
         }
-        inboxes.extend(copies);
+        for (user, copy) in copies {
+            match copy {
+                Some(inbox) => drop(inboxes.insert(user, inbox)),
+                None => drop(inboxes.remove(&user)),
+            }
+        }
     }
 }

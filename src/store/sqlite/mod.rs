@@ -2,15 +2,22 @@
 
 mod append;
 pub(super) mod cache;
-pub(super) mod checkpoint;
+pub(super) mod caretaker;
+mod checkpoint;
+mod erase;
 mod fault;
-mod group;
+mod files;
+pub(super) mod group;
 mod keys;
 mod mark;
 pub(super) mod open;
+pub(super) mod overfull;
 mod page;
 pub(super) mod reader;
+mod retract;
+mod rows;
 mod schema;
+mod sweep;
 pub(super) mod writer;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lumen_inbox::auth::Keys;
 use lumen_inbox::budget::Budget;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::config::Config;
@@ -53,7 +54,8 @@ impl Server {
     }
 
     async fn start_in(dir: Arc<TempDir>, clock: Clock, config: Config) -> Self {
-        let tokens = Tokens::of(dir.path(), clock.clone());
+        let keys = Arc::new(Keys::open(&config.auth, &dir.path().join("key")).expect("the keys"));
+        let tokens = Tokens { keys, clock: clock.clone() };
         let kept = config.clone();
         let budget = Budget::new(config.buffer_bytes);
         let (store, commits) =
@@ -76,6 +78,11 @@ impl Server {
     /// The database, to hold it or to look into it.
     pub fn store_path(&self) -> PathBuf {
         self.dir.path().join("lumen.db")
+    }
+
+    /// Its own key.
+    pub fn key_path(&self) -> PathBuf {
+        self.dir.path().join("key")
     }
 
     /// The producer's client.
@@ -112,7 +119,7 @@ impl Server {
         let clock = self.tokens.clock.clone();
         let ended = patience::within(async {
             self.serving.await.expect("it serves to the end");
-            self.store.close().await;
+            self.store.close().await.expect("a disk that holds");
         });
         assert!(ended.await.is_some(), "the server does not end");
         Stopped { dir: self.dir, clock, config: self.config }
