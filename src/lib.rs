@@ -18,7 +18,7 @@
 //!    home/        dir lock                                       the data directory
 //! 0  domain/      draft notification change ids cursor limits …  values and rules; no IO, no async, no clock
 //!    wire/        event sse api json problem                     what goes over the wire, both directions
-//!    budget  clock  random  telemetry  shutdown  exit
+//!    budget  clock  random  telemetry  shutdown  exit  standing
 //! ```
 //!
 //! **One notification.** `http/api/publish` reads a draft, `domain/draft` checks it, `store` queues the job, its
@@ -44,6 +44,7 @@ pub mod http;
 pub mod hub;
 pub mod random;
 pub mod shutdown;
+pub mod standing;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

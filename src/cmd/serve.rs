@@ -73,11 +73,12 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     hub.drain();
     let ended = async {
         serving.await;
-        store.close().await;
+        store.close().await
     };
     tokio::select! {
         fatal = store.failed() => Err(fatal.into()),
-        () = ended => {
+        closed = ended => {
+            closed?;
             Notes::new(global.quiet).say("ended in good order");
             Ok(Exit::Ok)
         }

@@ -30,10 +30,6 @@ pub const BODY_BYTES: usize = 512 * 1024;
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of a request head, as the common proxies have it.
 pub const HEAD_BYTES: usize = 16 * 1024;
-/// Time for a request head, after which the connection is a slow-loris.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a whole request body.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Ids in one mark.
 pub const MARK_IDS: usize = 1_000;
 /// Ids that an `inbox` event lists; with more it is `changed`, and a client fetches the list.

@@ -1,9 +1,9 @@
 //! What can be wrong with a data directory, each with the way out.
 
-use std::fmt;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::standing::Standing;
 
 /// Why a data directory cannot be used: what, why and the cure, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -51,28 +51,4 @@ impl HomeError {
 
 fn owner(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("pid {pid}"))
-}
-
-/// Who owns a path, or the nearest directory above it that is there, and who asks: what a wrong owner or mode is
-/// recognised by.
-#[derive(Debug)]
-pub struct Standing(Option<(PathBuf, u32, u32, Option<u32>)>);
-
-impl Standing {
-    fn of(path: &Path) -> Self {
-        let found = path.ancestors().find_map(|path| Some((path.to_owned(), path.metadata().ok()?)));
-        let asker = Path::new("/proc/self").metadata().ok().map(|own| own.uid());
-        Self(found.map(|(path, facts)| (path, facts.uid(), facts.mode() & 0o7777, asker)))
-    }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((path, owner, mode, asker)) = &self.0 else { return Ok(()) };
-        write!(f, " ({} belongs to uid {owner} with mode {mode:04o}", path.display())?;
-        match asker {
-            Some(asker) => write!(f, ", this is uid {asker})"),
-            None => f.write_str(")"),
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! Why the store could not do what it was asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::ids::UserId;
+use crate::standing::Standing;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -33,31 +34,65 @@ pub struct Conflict {
     pub user: UserId,
 }
 
-/// The disk failed: after a failed write or fsync its cache may lie, so the process must end.
+/// Why nothing may be acknowledged any more: the process must end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("storage I/O error: {0}")]
-pub struct Fatal(pub String);
+pub enum Fatal {
+    /// After a failed write or fsync the system's cache may lie.
+    #[error("storage I/O error: {0}: what was acknowledged is safe; see to the disk, then start again")]
+    Io(String),
+    /// What is written would go into a file that nobody finds again.
+    #[error(
+        "{} was {} while the server ran: nothing is acknowledged any more; whoever restores files ends the server first. \
+         See that the right ones lie there, then start again", .path.display(),
+        if *.replaced { "replaced" } else { "moved or deleted" }
+    )]
+    Gone { path: PathBuf, replaced: bool },
+    /// The writer's thread is gone, and its jobs with it.
+    #[error("the writer ended: {0}: start again")]
+    WriterEnded(String),
+}
 
 /// Why a database was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("cannot open the database {path}: {why}")]
-    Unusable { path: PathBuf, why: String },
-    #[error("{path} is not a database of lumen (application id {found:#x})")]
+    #[error("cannot open the database {}: {why}{standing}", .path.display())]
+    Unusable { path: PathBuf, why: String, standing: Standing },
+    #[error("{} is {what}, and no plain file", .path.display())]
+    NotAFile { path: PathBuf, what: &'static str },
+    #[error("{} belongs to another user{standing}", .path.display())]
+    NotOurs { path: PathBuf, standing: Standing },
+    #[error("{} can be written by others{standing}", .path.display())]
+    OpenToOthers { path: PathBuf, standing: Standing },
+    #[error("no room to open the database {}: the disk is full", .path.display())]
+    Full { path: PathBuf },
+    #[error("the database {} is held by another process", .path.display())]
+    Locked { path: PathBuf },
+    #[error("{} is not a database of lumen (application id {found:#x})", .path.display())]
     Foreign { path: PathBuf, found: i64 },
-    #[error("{path} was written by a newer lumen (schema {found}, this one knows {known})")]
+    #[error("{} was written by a newer lumen (schema {found}, this one knows {known})", .path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("{path} is damaged: {why}")]
+    #[error("{} is damaged: {why}", .path.display())]
     Damaged { path: PathBuf, why: String },
     #[error("SQLite {found} can lose commits when its log is reset; 3.51.3 or newer is needed")]
     OldSqlite { found: &'static str },
 }
 
 impl OpenError {
+    pub(super) fn unusable(path: &Path, why: impl ToString) -> Self {
+        OpenError::Unusable { path: path.to_owned(), why: why.to_string(), standing: Standing::of(path) }
+    }
+
     /// What to do about it.
     pub fn cure(&self) -> &'static str {
         match self {
-            OpenError::Unusable { .. } => "check that the directory is this user's, writable, and has room",
+            OpenError::Unusable { .. } => {
+                "let this user read and write it and its directory, on a disk that is mounted for writing"
+            }
+            OpenError::NotAFile { .. } => "name the directory that holds the database itself with --data-dir",
+            OpenError::NotOurs { .. } => "run lumen as that user, or give the files to this one with `chown`",
+            OpenError::OpenToOthers { .. } => "run `chmod 600` on it, once it is sure that nobody else wrote to it",
+            OpenError::Full { .. } => "make room there, then start again; what is stored is as it was",
+            OpenError::Locked { .. } => "end that process (`fuser` on the file names it), then start again",
             OpenError::Foreign { .. } => "give another --data-dir, or move that file away",
             OpenError::Newer { .. } => {
                 "start the newer lumen again, or restore a copy of the whole data directory from before its upgrade"

@@ -29,7 +29,7 @@ use self::job::{Job, Task};
 use self::queue::Queue;
 use self::refusals::Refusals;
 use self::sqlite::cache::Cache;
-use self::sqlite::checkpoint::Checkpointer;
+use self::sqlite::caretaker::{Caretaker, Rounds};
 use self::sqlite::group::Context;
 use self::sqlite::overfull::Overfull;
 use self::sqlite::reader::Readers;
@@ -60,7 +60,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     queue: Queue,
     readers: Readers,
-    checkpointer: Checkpointer,
+    caretaker: Caretaker,
     cache: Arc<Cache>,
     refusals: Arc<Refusals>,
     writable: Arc<Writable>,
@@ -81,7 +81,8 @@ impl Store {
         let cache = Arc::new(Cache::default());
         let refusals = Arc::new(Refusals::new(opened.standing.not_before));
         let writable = Arc::<Writable>::default();
-        let checkpointer = Checkpointer::start(opened.checkpointer, path, failed_in.clone());
+        let rounds = Rounds { files: opened.files.clone(), writable: writable.clone(), failed: failed_in.clone() };
+        let caretaker = Caretaker::start(opened.caretaker, rounds);
         let context = Context {
             cache: cache.clone(),
             refusals: refusals.clone(),
@@ -95,13 +96,14 @@ impl Store {
             commits: commits_in,
             context,
             clock,
+            files: opened.files,
             writable: writable.clone(),
             failed: failed_in.clone(),
         };
         writer.start(opened.writer);
         let readers = Readers::new(opened.readers, opened.secret, failed_in);
         let write_timeout = config.write_timeout;
-        let inner = Inner { queue, readers, checkpointer, cache, refusals, writable, failed, write_timeout };
+        let inner = Inner { queue, readers, caretaker, cache, refusals, writable, failed, write_timeout };
         Ok((Store(Arc::new(inner)), commits))
     }
 
@@ -233,7 +235,7 @@ impl Store {
         self.0.cache.head(user)
     }
 
-    /// Whether writes go through: none failed in the last ten seconds, or one worked since.
+    /// Whether writes go through, as the last one showed. While they do not, one is tried every second.
     pub fn is_writable(&self) -> bool {
         self.0.writable.is_so()
     }
@@ -249,12 +251,17 @@ impl Store {
     }
 
     /// Finishes what is queued, folds the log of the database into its file, and refuses what comes later.
-    pub async fn close(&self) {
-        self.0.checkpointer.stop().await;
+    ///
+    /// # Errors
+    /// The disk failed over it, or had failed before.
+    pub async fn close(&self) -> Result<(), Fatal> {
+        self.0.caretaker.stop().await;
         let (reply, done) = oneshot::channel();
         if self.0.queue.finish(reply).is_ok() {
+            // How it went is told by the failure, or by none.
             let _ = done.await;
         }
+        self.0.failed.borrow().clone().map_or(Ok(()), Err)
     }
 }
 

@@ -1,31 +1,26 @@
-//! Whether writes go through, as far as is known.
+//! Whether writes go through, as the last one showed.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How long a failed write speaks against the next. A server that nobody sends writes to, since it says that it cannot
-/// take them, would else say so for ever.
-const REMEMBERED: Duration = Duration::from_secs(10);
-
-/// When a write last failed, unless one went through since.
+/// Set by whoever writes: the writer, and while its writes fail the caretaker, who goes on trying. A server that nobody
+/// sends writes to, since it says that it cannot take them, would else say so for ever.
 #[derive(Debug, Default)]
-pub(super) struct Writable(Mutex<Option<Instant>>);
+pub(super) struct Writable {
+    failing: AtomicBool,
+}
 
 impl Writable {
-    pub fn worked(&self) {
-        self.set(None);
+    /// A write went through; whether that is news.
+    pub fn worked(&self) -> bool {
+        self.failing.swap(false, Ordering::Relaxed)
     }
 
-    pub fn failed(&self) {
-        self.set(Some(Instant::now()));
+    /// A write failed, and not by its own fault; whether that is news.
+    pub fn failed(&self) -> bool {
+        !self.failing.swap(true, Ordering::Relaxed)
     }
 
     pub fn is_so(&self) -> bool {
-        let failed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.is_none_or(|failed| failed.elapsed() >= REMEMBERED)
-    }
-
-    fn set(&self, failed: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        !self.failing.load(Ordering::Relaxed)
     }
 }

@@ -140,7 +140,7 @@ async fn a_key_outlives_its_removed_row_by_seven_days() {
     shelf.mark("ada", Mark::Delete(first.id)).await;
     let late = shelf.append(vec![keyed("ada", "hi", "k")]).await.unwrap().remove(0);
     assert!(late.duplicate && late.id == first.id);
-    shelf.store.close().await;
+    shelf.store.close().await.unwrap();
     let shelf = Shelf::open(dir.path()).await;
     assert!(shelf.append(vec![keyed("ada", "hi", "k")]).await.unwrap()[0].duplicate, "after a restart too");
     shelf.skew((7 * 24 * 3600 - 60) * 1000);
@@ -258,7 +258,7 @@ async fn a_cursor_is_good_over_restarts_and_only_for_its_own_inbox() {
     assert_eq!(shelf.open_at("ada", ben).await.standing, Standing::Resync(Reason::Epoch));
     let ahead = Cursor { rev: 9, ..ada };
     assert_eq!(shelf.open_at("ada", ahead).await.standing, Standing::Resync(Reason::Ahead));
-    shelf.store.close().await;
+    shelf.store.close().await.unwrap();
 
     let shelf = Shelf::open(dir.path()).await;
     assert_eq!(shelf.head("ada").await, ada, "a start alone changes no epoch");
@@ -279,7 +279,7 @@ async fn an_inbox_remembers_32_generations() {
         let shelf = Shelf::open(dir.path()).await;
         shelf.post("ada", "x").await;
         cursors.push(shelf.head("ada").await);
-        shelf.store.close().await;
+        shelf.store.close().await.unwrap();
     }
     let shelf = Shelf::open(dir.path()).await;
     assert_eq!(shelf.open_at("ada", cursors[0]).await.standing, Standing::Resync(Reason::Epoch));

@@ -32,7 +32,7 @@ async fn a_cursor_of_a_history_that_a_restore_took_back_is_told() {
         shelf.post("ada", &n.to_string()).await;
     }
     let kept = shelf.head("ada").await;
-    shelf.store.close().await;
+    shelf.store.close().await.unwrap();
     copy(dir.path(), backup.path());
 
     let shelf = Shelf::open(dir.path()).await;
@@ -40,7 +40,7 @@ async fn a_cursor_of_a_history_that_a_restore_took_back_is_told() {
         shelf.post("ada", &n.to_string()).await;
     }
     let lost = shelf.head("ada").await;
-    shelf.store.close().await;
+    shelf.store.close().await.unwrap();
 
     let shelf = Shelf::open(backup.path()).await;
     assert_eq!(shelf.open_at("ada", lost).await.standing, Standing::Resync(Reason::Epoch));
@@ -69,7 +69,7 @@ async fn a_directory_back_from_a_snapshot_is_told() {
     }
     let lost = shelf.head("ada").await;
     assert_eq!(kept.epoch, lost.epoch);
-    shelf.store.close().await;
+    shelf.store.close().await.unwrap();
 
     let shelf = Shelf::open(snapshot.path()).await;
     assert_eq!(shelf.open_at("ada", lost).await.standing, Standing::Resync(Reason::Ahead));
@@ -87,7 +87,7 @@ async fn a_copy_without_its_log_is_an_older_history() {
     let shelf = Shelf::open(dir.path()).await;
     shelf.post("ada", "kept").await;
     let kept = shelf.head("ada").await;
-    shelf.store.close().await;
+    shelf.store.close().await.unwrap();
     let shelf = Shelf::open(dir.path()).await;
     shelf.post("ada", "only in the log").await;
     let lost = shelf.head("ada").await;
@@ -145,7 +145,7 @@ async fn a_foreign_a_newer_and_a_damaged_file_are_refused() {
     });
     assert!(matches!(flipped.await, OpenError::Damaged { .. }));
     let folder = refusal(|path| fs::create_dir(path).unwrap());
-    assert!(matches!(folder.await, OpenError::Unusable { .. }));
+    assert!(matches!(folder.await, OpenError::NotAFile { what: "a directory", .. }));
 }
 
 /// Faults row 10: another process holds the lock; the wait is bounded, nothing is stored, and it recovers.
@@ -218,7 +218,8 @@ async fn a_store_that_was_closed_is_down() {
     let dir = tempfile::tempdir().unwrap();
     let shelf = Shelf::open(dir.path()).await;
     let pending = shelf.store.append(vec![addressed(draft("ada", "x"))]);
-    let (stored, ()) = tokio::join!(pending, shelf.store.close());
+    let (stored, closed) = tokio::join!(pending, shelf.store.close());
+    closed.unwrap();
     assert_eq!(stored.unwrap().len(), 1, "what was queued is done");
     assert_eq!(shelf.append(vec![draft("ada", "x")]).await, Err(Error::Down));
     assert!(

@@ -1,7 +1,7 @@
 //! `GET /notifications/stream`: reads where the client stands, and subscribes. How it is refused is `refusal`'s.
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -11,10 +11,11 @@ use super::refusal;
 use crate::domain::cursor::Presented;
 use crate::domain::limits::LIST_PAGE_MAX;
 use crate::http::App;
+use crate::http::door::peer::Peer;
 use crate::http::edge::caller::StreamUser;
+use crate::http::edge::client::Client;
 use crate::http::edge::query::{Query, bad_parameter};
 use crate::hub::Request;
-use crate::shutdown::Shutdown;
 use crate::wire::problem::Problem;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -23,6 +24,8 @@ pub(super) const EVENT_STREAM: &str = "text/event-stream";
 pub async fn get(
     State(app): State<App>,
     caller: StreamUser,
+    client: Client,
+    Extension(peer): Extension<Peer>,
     method: Method,
     headers: HeaderMap,
     uri: Uri,
@@ -41,9 +44,9 @@ pub async fn get(
         snapshot,
         expires_at,
         issued_at,
-        from: None,
-        counts_for_address: false,
-        cut: Shutdown::default(),
+        from: client.from,
+        counts_for_address: client.counts_for_address,
+        cut: peer.cut,
     };
     match app.hub.subscribe(request) {
         Ok(subscription) => Ok(response(Body::new(Events(subscription)))),

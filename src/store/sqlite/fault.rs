@@ -2,7 +2,7 @@
 
 use rusqlite::ErrorCode;
 
-use crate::store::error::Error;
+use crate::store::error::{Error, Fatal};
 
 /// SQLITE_IOERR_SHMSIZE: no room to grow the index of the write-ahead log, which is a full disk by another name.
 const SHM_FULL: i32 = 4874;
@@ -35,6 +35,14 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+/// Parts what must end the process from what is left by itself, or is somebody's own fault.
+pub(super) fn survived<T>(result: Result<T, impl Into<Fault>>) -> Result<Result<T, Fault>, Fatal> {
+    match result.map_err(Into::into) {
+        Err(Fault::Disk(why)) => Err(Fatal::Io(why)),
+        result => Ok(result),
+    }
+}
+
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
@@ -43,5 +51,24 @@ impl From<Fault> for Error {
             Fault::Disk(_) => Error::Down,
             Fault::Job(why) => Error::Internal(why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_by_itself_is_not_fatal() {
+        let fault = |code| Fault::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(matches!(fault(ffi::SQLITE_FULL), Fault::Full));
+        assert!(matches!(fault(ffi::SQLITE_IOERR_SHMSIZE), Fault::Full));
+        assert!(matches!(fault(ffi::SQLITE_BUSY_SNAPSHOT), Fault::Locked));
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMMAP, ffi::SQLITE_CORRUPT] {
+            assert!(matches!(survived(Err::<(), _>(fault(code))), Err(Fatal::Io(_))), "{code}");
+        }
+        assert!(matches!(survived(Err::<(), _>(fault(ffi::SQLITE_CONSTRAINT))), Ok(Err(Fault::Job(_)))));
     }
 }

@@ -2,9 +2,11 @@
 
 mod append;
 pub(super) mod cache;
-pub(super) mod checkpoint;
+pub(super) mod caretaker;
+mod checkpoint;
 mod erase;
 mod fault;
+mod files;
 pub(super) mod group;
 mod keys;
 mod mark;

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::fault::Fault;
+use super::files::{Files, InPlace};
 use super::schema;
 use crate::domain::cursor::EpochSecret;
 use crate::domain::ids::{Millis, UserId};
@@ -18,21 +22,22 @@ use crate::store::error::OpenError;
 
 /// How long a statement waits for another process that holds the lock.
 const BUSY: Duration = Duration::from_secs(5);
-/// The size to which the write-ahead log is cut when it begins anew.
-const WAL_BYTES: i64 = 64 * 1024 * 1024;
-/// Pages of the log after which a commit folds it in itself: a cap, for when the checkpointer cannot keep up.
-const WAL_PAGES: i64 = WAL_BYTES / 4096;
+/// The size to which the write-ahead log is cut when it begins anew; far below the writer's cap, which looks at its size.
+const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 /// Pages that the writer keeps in memory, in KiB (SQLite wants it negative): the ends of its tables and indexes.
 const WRITER_CACHE_KIB: i64 = -16 * 1024;
 /// Statements kept prepared on a connection: all of ours.
 const STATEMENTS: usize = 64;
+/// The file was made before, and its path is no URI.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 /// The first SQLite without the bug that loses commits when the log is reset.
 const SQLITE_MIN: i32 = 3_051_003;
 
 pub(in crate::store) struct Opened {
     pub writer: tokio_rusqlite::Connection,
     pub readers: Vec<tokio_rusqlite::Connection>,
-    pub checkpointer: tokio_rusqlite::Connection,
+    pub caretaker: tokio_rusqlite::Connection,
+    pub files: InPlace,
     pub secret: Arc<EpochSecret>,
     pub standing: Standing,
     /// This run of a server on this database.
@@ -51,53 +56,64 @@ pub(in crate::store) async fn open(path: &Path, config: &Config) -> Result<Opene
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::OldSqlite { found: rusqlite::version() });
     }
-    let unusable = |why: String| OpenError::Unusable { path: path.to_owned(), why };
-    create(path).map_err(|fault| unusable(fault.to_string()))?;
-    let writer = tokio_rusqlite::Connection::open(path).await.map_err(|fault| unusable(fault.to_string()))?;
+    let files = Files::of(path);
+    files.check()?;
+    create(path).map_err(|fault| unusable(path, &fault))?;
+    let writer =
+        tokio_rusqlite::Connection::open_with_flags(path, FLAGS).await.map_err(|fault| classify(path, fault))?;
     let prepared = {
         let path = path.to_owned();
         let inbox_rows = config.inbox_rows;
-        writer.call_raw(move |connection| prepare(connection, &path, inbox_rows)).await
+        writer.call(move |connection| prepare(connection, &path, inbox_rows)).await
     };
-    let (secret, standing) = match prepared.map_err(|fault| unusable(fault.to_string())).flatten() {
+    let (secret, standing) = match prepared {
         Ok(prepared) => prepared,
         Err(fault) => {
             // Whoever is told that the file was refused may move it away at once.
             let _ = writer.close().await;
-            return Err(fault);
+            return Err(match fault {
+                tokio_rusqlite::Error::Error(fault) => fault,
+                fault => OpenError::unusable(path, fault),
+            });
         }
     };
     let mut opened = Vec::with_capacity(config.readers);
     for _ in 0..config.readers {
-        opened.push(open_reader(path).await.map_err(|fault| unusable(fault.to_string()))?);
+        opened.push(open_beside(path, set_up_reader).await?);
     }
-    let checkpointer = open_checkpointer(path).await.map_err(|fault| unusable(fault.to_string()))?;
+    let caretaker = open_beside(path, set_up_caretaker).await?;
+    let files = files.opened().map_err(|fault| unusable(path, &fault))?;
     let generation = i64::from_le_bytes(random::bytes());
     let secret = Arc::new(EpochSecret::new(&secret));
-    Ok(Opened { writer, readers: opened, checkpointer, secret, standing, generation })
+    Ok(Opened { writer, readers: opened, caretaker, files, secret, standing, generation })
 }
 
 /// SQLite would make the file readable for everyone.
-fn create(path: &Path) -> std::io::Result<()> {
+fn create(path: &Path) -> io::Result<()> {
     OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map(drop)
 }
 
 fn prepare(connection: &mut Connection, path: &Path, inbox_rows: u64) -> Result<([u8; 32], Standing), OpenError> {
-    let fault = |fault: rusqlite::Error| classify(path, &fault);
+    let fault = |fault| classify(path, fault);
     connection.busy_timeout(BUSY).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    leave_log_on_close(connection).map_err(fault)?;
     check_owner(connection, path)?;
     check_whole(connection, path)?;
     set_up(connection).map_err(fault)?;
     schema::migrate(connection).map_err(fault)?;
+    // A disk that is full, or cannot be written, is told now and not to the first who publishes.
+    schema::touch(connection).map_err(fault)?;
     let secret = connection.query_row("SELECT secret FROM meta", [], |row| row.get(0)).map_err(fault)?;
     Ok((secret, standing(connection, inbox_rows).map_err(fault)?))
 }
 
 fn standing(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Standing> {
     let mut standing = Standing { not_before: HashMap::new(), overfull: Vec::new() };
-    let mut select =
-        connection.prepare("SELECT id, rows > ?1, user, not_before FROM inbox WHERE user IS NOT NULL AND (rows > ?1 OR not_before IS NOT NULL)")?;
+    let mut select = connection.prepare(
+        "SELECT id, rows > ?1, user, not_before FROM inbox
+         WHERE user IS NOT NULL AND (rows > ?1 OR not_before IS NOT NULL)",
+    )?;
     let mut inboxes = select.query([i64::try_from(inbox_rows).unwrap_or(i64::MAX)])?;
     while let Some(inbox) = inboxes.next()? {
         if inbox.get(1)? {
@@ -112,7 +128,7 @@ fn standing(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Standi
 
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let fault = |fault: rusqlite::Error| classify(path, &fault);
+    let fault = |fault| classify(path, fault);
     let application = pragma("application_id").map_err(fault)?;
     let tables: i64 =
         connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
@@ -120,7 +136,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     if application != schema::APPLICATION_ID && (application != 0 || tables > 0) {
         return Err(OpenError::Foreign { path, found: application });
     }
-    match pragma("user_version").map_err(|fault| classify(&path, &fault))? {
+    match pragma("user_version").map_err(|fault| classify(&path, fault))? {
         found if found > schema::VERSION => Err(OpenError::Newer { path, found, known: schema::VERSION }),
         _ => Ok(()),
     }
@@ -128,7 +144,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 
 fn check_whole(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let verdict: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|fault| classify(path, &fault))?;
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|fault| classify(path, fault))?;
     if verdict == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), why: verdict }) }
 }
 
@@ -137,39 +153,65 @@ fn check_whole(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+    // A commit would fold the log in too, and hold its tongue when the disk fails over it.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // A large statement's own journal is a file else, which cannot be opened once descriptors have run out.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)
 }
 
+/// So does the last connection as it is closed; and after a failed fsync it would take the log away.
+fn leave_log_on_close(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
+}
+
 /// Syncs as the writer does: what it moves into the database must be on disk before its place in the log is used again.
-async fn open_checkpointer(path: &Path) -> Result<tokio_rusqlite::Connection, tokio_rusqlite::Error> {
-    let connection = tokio_rusqlite::Connection::open(path).await?;
-    connection.call(|connection| connection.pragma_update(None, "synchronous", "FULL")).await?;
-    Ok(connection)
+fn set_up_caretaker(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
 
-async fn open_reader(path: &Path) -> Result<tokio_rusqlite::Connection, tokio_rusqlite::Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = tokio_rusqlite::Connection::open_with_flags(path, flags).await?;
-    let set_up = connection.call(|connection| {
+fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "query_only", true)
+}
+
+/// Another connection to a database that was prepared.
+async fn open_beside(
+    path: &Path,
+    set_up: fn(&Connection) -> rusqlite::Result<()>,
+) -> Result<tokio_rusqlite::Connection, OpenError> {
+    let connection =
+        tokio_rusqlite::Connection::open_with_flags(path, FLAGS).await.map_err(|fault| classify(path, fault))?;
+    let ready = connection.call(move |connection| {
         connection.busy_timeout(BUSY)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        connection.pragma_update(None, "temp_store", "MEMORY")?;
-        connection.pragma_update(None, "query_only", true)
+        leave_log_on_close(connection)?;
+        set_up(connection)
     });
-    set_up.await?;
-    Ok(connection)
+    match ready.await {
+        Ok(()) => Ok(connection),
+        Err(tokio_rusqlite::Error::Error(fault)) => Err(classify(path, fault)),
+        Err(fault) => Err(OpenError::unusable(path, fault)),
+    }
 }
 
-fn classify(path: &Path, fault: &rusqlite::Error) -> OpenError {
-    let (path, why) = (path.to_owned(), fault.to_string());
-    match fault.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-            OpenError::Damaged { path, why }
+fn unusable(path: &Path, fault: &io::Error) -> OpenError {
+    match fault.kind() {
+        ErrorKind::StorageFull => OpenError::Full { path: path.to_owned() },
+        _ => OpenError::unusable(path, fault),
+    }
+}
+
+fn classify(path: &Path, fault: rusqlite::Error) -> OpenError {
+    let (owned, code) = (path.to_owned(), fault.sqlite_error_code());
+    match (Fault::from(fault), code) {
+        (Fault::Full, _) => OpenError::Full { path: owned },
+        (Fault::Locked, _) => OpenError::Locked { path: owned },
+        (Fault::Disk(why), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => {
+            OpenError::Damaged { path: owned, why }
         }
-        _ => OpenError::Unusable { path, why },
+        (Fault::Disk(why) | Fault::Job(why), _) => OpenError::unusable(path, why),
     }
 }

@@ -96,7 +96,7 @@ impl Readers {
     fn fault(&self, fault: rusqlite::Error) -> Error {
         let fault = Fault::from(fault);
         if let Fault::Disk(why) = &fault {
-            self.failed.send_replace(Some(Fatal(why.clone())));
+            self.failed.send_replace(Some(Fatal::Io(why.clone())));
         }
         fault.into()
     }

@@ -93,6 +93,11 @@ CREATE INDEX log_at ON log (at);
 CREATE INDEX key_lapses ON key (lapses) WHERE lapses IS NOT NULL;
 ";
 
+/// Writes a page as it was: what shows whether writes go through.
+pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", VERSION)
+}
+
 /// Brings a database to [`VERSION`]. A process that dies on the way leaves the step before it whole.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let from: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

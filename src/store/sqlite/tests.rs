@@ -44,6 +44,6 @@ async fn a_panic_is_its_own_jobs_fault() {
         assert_eq!(results[0].rev, rev);
     }
     assert!(matches!(panicked.await.unwrap(), Err(Error::Internal(_))));
-    store.close().await;
+    store.close().await.unwrap();
     announcer.await.unwrap();
 }

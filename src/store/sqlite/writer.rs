@@ -10,8 +10,10 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::append::append;
+use super::checkpoint::{Extent, fold, save_lost_log};
 use super::erase::{erase, refuse_before};
-use super::fault::Fault;
+use super::fault::{Fault, survived};
+use super::files::InPlace;
 use super::group::{Context, Group};
 use super::mark::mark;
 use super::retract::retract;
@@ -25,12 +27,15 @@ use crate::store::writable::Writable;
 
 /// Rows after which a group is committed even if more wait: its callers wait for the whole of it.
 const GROUP_ROWS: usize = 1_024;
+/// Size of the log at which the writer folds it in itself: a cap, for when the caretaker cannot keep up.
+const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 pub(in crate::store) struct Writer {
     pub jobs: Jobs,
     pub commits: CommitsIn,
     pub context: Context,
     pub clock: Clock,
+    pub files: InPlace,
     pub writable: Arc<Writable>,
     pub failed: watch::Sender<Option<Fatal>>,
 }
@@ -49,7 +54,7 @@ impl Writer {
             });
             if let Err(fault) = run.await {
                 // The jobs went with it: their callers are told by their closed channels.
-                failed.send_replace(Some(Fatal(format!("the writer ended: {fault}"))));
+                failed.send_replace(Some(Fatal::WriterEnded(fault.to_string())));
             }
             // Dropped with this task, not closed by a call: the crate's thread panics when nobody waits for the answer
             // to that any more, as at the end of the process.
@@ -62,14 +67,20 @@ impl Writer {
             if let Err(fatal) = self.commit(connection, group) {
                 error!(%fatal, "nothing more is acknowledged");
                 self.writable.failed();
+                save_lost_log(connection, &self.files);
                 self.jobs.refuse_all(&Error::Down);
                 self.failed.send_replace(Some(fatal));
                 return;
             }
             if let Some(reply) = finish {
                 self.jobs.refuse_all(&Error::Down);
-                checkpoint(connection);
-                let _ = reply.send(Ok(Answer::Done));
+                match self.finish(connection) {
+                    Ok(()) => drop(reply.send(Ok(Answer::Done))),
+                    Err(fatal) => {
+                        self.failed.send_replace(Some(fatal));
+                        let _ = reply.send(Err(Error::Down));
+                    }
+                }
                 return;
             }
         }
@@ -99,31 +110,64 @@ impl Writer {
         if group.is_empty() {
             return Ok(());
         }
-        // The disk failed under the checkpointer: what a commit is written to may lie.
-        if let Some(fatal) = self.failed.borrow().clone() {
-            refuse(group, &Error::Down);
-            return Err(fatal);
-        }
-        match self.attempt(connection, &group) {
-            Ok(results) => {
-                self.writable.worked();
+        let committed = match self.log_bytes() {
+            Err(fatal) => Err(fatal),
+            Ok(_) => survived(self.attempt(connection, &group)),
+        };
+        // What holds before a commit must hold after it too, or nobody may be told of it.
+        match committed.and_then(|results| self.settle(connection).map(|()| results)) {
+            Err(fatal) => {
+                refuse(group, &Error::Down);
+                return Err(fatal);
+            }
+            Ok(Ok(results)) => {
+                if self.writable.worked() {
+                    info!("writes go through again");
+                }
                 self.announce(group, results);
             }
-            Err(Fault::Job(why)) if group.len() > 1 => {
+            Ok(Err(Fault::Job(why))) if group.len() > 1 => {
                 warn!(why, jobs = group.len(), "a group failed by one of its jobs; running them one by one");
                 for job in group {
                     self.commit(connection, vec![job])?;
                 }
             }
-            Err(Fault::Disk(why)) => {
-                refuse(group, &Error::Down);
-                return Err(Fatal(why));
-            }
-            Err(fault) => {
-                self.writable.failed();
-                warn!(?fault, jobs = group.len(), "a group was rolled back");
+            Ok(Err(fault)) => {
+                // The fault of a job says nothing of the next write; that of the disk is told once.
+                if !matches!(fault, Fault::Job(_)) && self.writable.failed() {
+                    warn!(?fault, "writes fail; one is tried every second");
+                }
                 refuse(group, &fault.into());
             }
+        }
+        Ok(())
+    }
+
+    /// The size of the log, where all is in place and the disk did not fail under somebody else meanwhile.
+    fn log_bytes(&self) -> Result<u64, Fatal> {
+        match self.failed.borrow().clone() {
+            Some(fatal) => Err(fatal),
+            None => self.files.log_bytes(),
+        }
+    }
+
+    /// Keeps the log below its cap.
+    fn settle(&self, connection: &Connection) -> Result<(), Fatal> {
+        if self.log_bytes()? >= LOG_BYTES_MAX {
+            // What a reader holds, or a full disk, is left for the next time.
+            let _ = survived(fold(connection, Extent::Passing))?;
+        }
+        Ok(())
+    }
+
+    /// Folds the log into the database, so that a copy of that file alone is whole. What keeps it from that is told, and
+    /// costs nothing but the time of the next start, unless it is a disk that fails.
+    fn finish(&self, connection: &Connection) -> Result<(), Fatal> {
+        self.log_bytes()?;
+        match survived(fold(connection, Extent::Whole))? {
+            Ok(true) => info!("the database's log is folded in"),
+            Ok(false) => info!("the database's log stays, since a reader holds it"),
+            Err(fault) => warn!(?fault, "the database's log stays"),
         }
         Ok(())
     }
@@ -177,13 +221,4 @@ fn run(group: &mut Group, task: &Task) -> Result<JobResult, Fault> {
 
 fn refuse(group: Vec<Job>, error: &Error) {
     group.into_iter().for_each(|job| job.refuse(error.clone()));
-}
-
-/// Folds the write-ahead log into the file, so that a copy of the file alone is whole. Only good order, not safety.
-fn checkpoint(connection: &Connection) {
-    match connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)) {
-        Ok(0) => info!("the database's log is folded in"),
-        Ok(_) => info!("the database's log stays, since a reader holds it"),
-        Err(fault) => warn!(%fault, "the database's log stays"),
-    }
 }

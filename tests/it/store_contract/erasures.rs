@@ -49,7 +49,7 @@ async fn tokens_are_refused_up_to_a_moment_that_only_rises() {
         assert_eq!(shelf.store.not_before(&id("ada")), Some(holds));
     }
     assert_eq!((shelf.head("ada").await.to_string(), shelf.told().len()), ("000000-0".to_owned(), 0), "no rev");
-    shelf.store.close().await;
+    shelf.store.close().await.unwrap();
 
     let shelf = Shelf::open(dir.path()).await;
     assert_eq!((shelf.store.not_before(&id("ada")), shelf.store.not_before(&id("ben"))), (Some(600), None));
@@ -57,7 +57,7 @@ async fn tokens_are_refused_up_to_a_moment_that_only_rises() {
     assert_eq!(shelf.store.not_before(&id("ada")), Some(600));
     shelf.store.erase(id("ada")).await.unwrap();
     assert_eq!(shelf.store.not_before(&id("ada")), None);
-    shelf.store.close().await;
+    shelf.store.close().await.unwrap();
     let shelf = Shelf::open(dir.path()).await;
     assert_eq!(shelf.store.not_before(&id("ada")), None);
 }

@@ -23,5 +23,6 @@ pub mod responses;
 pub mod script;
 pub mod server;
 pub mod shelf;
+pub mod signer;
 pub mod tokens;
 pub mod told;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lumen_inbox::auth::Keys;
 use lumen_inbox::budget::Budget;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::config::Config;
@@ -33,6 +34,7 @@ pub struct Server {
     shutdown: Shutdown,
     serving: JoinHandle<()>,
     dir: Arc<TempDir>,
+    config: Config,
 }
 
 impl Server {
@@ -43,12 +45,18 @@ impl Server {
 
     /// By this clock, in a new directory. With paused time, hold [`patience::stand_still`] too.
     pub async fn start_by(clock: Clock) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), clock).await
+        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), clock, Config::defaults()).await
     }
 
-    async fn start_in(dir: Arc<TempDir>, clock: Clock) -> Self {
-        let tokens = Tokens::of(dir.path(), clock.clone());
-        let config = Config::defaults();
+    /// By this configuration, in a new directory.
+    pub async fn start_with(config: Config) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), Clock::System, config).await
+    }
+
+    async fn start_in(dir: Arc<TempDir>, clock: Clock, config: Config) -> Self {
+        let keys = Arc::new(Keys::open(&config.auth, &dir.path().join("key")).expect("the keys"));
+        let tokens = Tokens { keys, clock: clock.clone() };
+        let kept = config.clone();
         let budget = Budget::new(config.buffer_bytes);
         let (store, commits) =
             Store::open(&dir.path().join("lumen.db"), config.store, clock.clone()).await.expect("the store opens");
@@ -60,7 +68,7 @@ impl Server {
         let shutdown = Shutdown::default();
         let serving = tokio::spawn(http::serve(listener, parts, shutdown.clone()));
         let api = Api::new(format!("http://{addr}"), tokens.producer());
-        Self { store, hub, tokens, addr, api, shutdown, serving, dir }
+        Self { store, hub, tokens, addr, api, shutdown, serving, dir, config: kept }
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -70,6 +78,11 @@ impl Server {
     /// The database, to hold it or to look into it.
     pub fn store_path(&self) -> PathBuf {
         self.dir.path().join("lumen.db")
+    }
+
+    /// Its own key.
+    pub fn key_path(&self) -> PathBuf {
+        self.dir.path().join("key")
     }
 
     /// The producer's client.
@@ -106,10 +119,10 @@ impl Server {
         let clock = self.tokens.clock.clone();
         let ended = patience::within(async {
             self.serving.await.expect("it serves to the end");
-            self.store.close().await;
+            self.store.close().await.expect("a disk that holds");
         });
         assert!(ended.await.is_some(), "the server does not end");
-        Stopped { dir: self.dir, clock }
+        Stopped { dir: self.dir, clock, config: self.config }
     }
 }
 
@@ -117,12 +130,13 @@ impl Server {
 pub struct Stopped {
     dir: Arc<TempDir>,
     clock: Clock,
+    config: Config,
 }
 
 impl Stopped {
     /// Another server on the same directory, on another port.
     pub async fn start(self) -> Server {
-        Server::start_in(self.dir, self.clock).await
+        Server::start_in(self.dir, self.clock, self.config).await
     }
 }
 
