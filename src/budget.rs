@@ -46,6 +46,11 @@ impl Budget {
         Share { budget: self.clone(), of, bytes: 0 }
     }
 
+    /// Whether so many bytes could be taken now.
+    pub fn has_room(&self, of: Use, bytes: usize) -> bool {
+        self.taken().checked_add(bytes).is_some_and(|sum| sum <= self.mark(of))
+    }
+
     /// Bytes that are taken now.
     pub fn taken(&self) -> usize {
         self.0.taken.load(Ordering::Relaxed)
@@ -105,7 +110,9 @@ mod tests {
         assert!(page.grow(25) && !page.grow(1));
         assert!(body.grow(25) && !body.grow(1));
         assert_eq!(budget.taken(), 100);
+        assert!(!budget.has_room(Use::Body, 1) && budget.has_room(Use::Body, 0));
         body.shrink(10);
+        assert!(budget.has_room(Use::Body, 10) && !budget.has_room(Use::Page, 1));
         assert!(!mailbox.grow(1) && !page.grow(1) && body.grow(10) && !body.grow(usize::MAX));
     }
 

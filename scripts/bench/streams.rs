@@ -5,18 +5,20 @@
 
 #![allow(clippy::print_stdout, reason = "its figures are what it is for")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod server;
+
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lumen_inbox::auth::{Claims, Keys};
-use lumen_inbox::home::Home;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+
+use self::server::{Lumen, Process, first_line};
 
 /// Streams a user: few enough for any cap, many enough that the rows do not hide the deliveries.
 const DEVICES: usize = 25;
@@ -86,14 +88,14 @@ fn users(plan: &Plan) -> usize {
 }
 
 async fn round_of(plan: &Plan, mut server: Server) -> Figures {
-    let before = server.resident_bytes();
+    let before = server.process().resident_bytes();
     let began = Instant::now();
     let delivered = Arc::new(AtomicUsize::new(0));
     let streams = open(plan, &server, &delivered).await;
     let open_s = began.elapsed().as_secs_f64();
-    let after = server.resident_bytes();
+    let after = server.process().resident_bytes();
 
-    let spent = server.cpu_us();
+    let spent = cpu_us(server.process());
     server.publish(plan).await;
     let due = plan.posts * plan.streams;
     let deadline = Instant::now() + Duration::from_secs(120);
@@ -101,7 +103,7 @@ async fn round_of(plan: &Plan, mut server: Server) -> Figures {
         assert!(Instant::now() < deadline, "{} of {due} delivered", delivered.load(Ordering::Relaxed));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let cpu_us_a_delivery = (server.cpu_us() - spent) / due as f64;
+    let cpu_us_a_delivery = (cpu_us(server.process()) - spent) / due as f64;
     drop(streams);
     Figures { bytes_a_stream: (after - before) / plan.streams as f64, cpu_us_a_delivery, open_s }
 }
@@ -113,7 +115,7 @@ async fn open(plan: &Plan, server: &Server, delivered: &Arc<AtomicUsize>) -> tok
     let mut streams = tokio::task::JoinSet::new();
     for stream in 0..plan.streams {
         let (gate, opened, delivered) = (gate.clone(), opened.clone(), delivered.clone());
-        let (addr, request) = (server.addr, server.request(&format!("u{}", stream / DEVICES)));
+        let (addr, request) = (server.addr(), server.request(&format!("u{}", stream / DEVICES)));
         streams.spawn(async move {
             let permit = gate.acquire().await.expect("the gate stays");
             let mut socket = TcpStream::connect(addr).await.expect("a connection");
@@ -159,29 +161,15 @@ async fn count(mut socket: TcpStream, delivered: &AtomicUsize) {
     }
 }
 
-/// A server under measurement, ended with its handle.
-struct Server {
-    child: Child,
-    addr: SocketAddr,
-    keys: Option<Keys>,
-    _dir: Option<tempfile::TempDir>,
+/// A server under measurement.
+enum Server {
+    Lumen(Box<Lumen>),
+    Null(Process, SocketAddr),
 }
 
 impl Server {
     fn lumen() -> Server {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lumen"))
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("lumen serve starts");
-        let ready: serde_json::Value = serde_json::from_str(&first_line(&mut child)).expect("a ready line");
-        let addr = ready["listening"].as_str().and_then(|url| url.strip_prefix("http://")?.parse().ok());
-        let home = Home::existing(dir.path()).expect("the data directory");
-        let keys = Keys::load(&home.key()).expect("the key");
-        Server { child, addr: addr.expect("an address"), keys: Some(keys), _dir: Some(dir) }
+        Server::Lumen(Box::new(Lumen::start(SocketAddr::from(([127, 0, 0, 1], 0)), &[])))
     }
 
     fn null() -> Server {
@@ -192,70 +180,59 @@ impl Server {
             .spawn()
             .expect("the null server starts");
         let addr = first_line(&mut child).trim().parse().expect("an address");
-        Server { child, addr, keys: None, _dir: None }
+        Server::Null(Process(child), addr)
+    }
+
+    fn addr(&self) -> SocketAddr {
+        match self {
+            Server::Lumen(lumen) => lumen.addr,
+            Server::Null(_, addr) => *addr,
+        }
+    }
+
+    fn process(&self) -> &Process {
+        match self {
+            Server::Lumen(lumen) => lumen.process(),
+            Server::Null(process, _) => process,
+        }
     }
 
     fn request(&self, user: &str) -> String {
-        let token = self.keys.as_ref().map(|keys| {
-            let claims = Claims::user(&user.parse().expect("a user"), now(), Duration::from_secs(3600));
-            keys.sign(&claims)
-        });
-        let token = token.unwrap_or_default();
-        format!(
-            "GET /api/v1/notifications/stream HTTP/1.1\r\nHost: lumen\r\nAccept: text/event-stream\r\n\
-             Authorization: Bearer {token}\r\n\r\n"
-        )
+        match self {
+            Server::Lumen(lumen) => lumen.stream_request(user),
+            Server::Null(..) => "GET / HTTP/1.1\r\n\r\n".to_owned(),
+        }
     }
 
     /// Has each stream sent `posts` events, one post after the other.
     async fn publish(&mut self, plan: &Plan) {
-        let Some(keys) = &self.keys else {
-            let stdin = self.child.stdin.as_mut().expect("a pipe");
-            writeln!(stdin, "{} {}", plan.streams, plan.posts).expect("told");
-            return;
+        let lumen = match self {
+            Server::Lumen(lumen) => lumen,
+            Server::Null(process, _) => {
+                let stdin = process.0.stdin.as_mut().expect("a pipe");
+                writeln!(stdin, "{} {}", plan.streams, plan.posts).expect("told");
+                return;
+            }
         };
-        let token = keys.sign(&Claims::producer("bench", now(), Duration::from_secs(3600)));
+        let token = lumen.producer_token();
         let users: Vec<String> = (0..users(plan)).map(|user| format!("u{user}")).collect();
         let draft =
             serde_json::json!({"users": users, "type": "like", "sender": {"username": "bob"}, "content": CONTENT});
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         for _ in 0..plan.posts {
-            let url = format!("http://{}/api/v1/notifications", self.addr);
+            let url = format!("http://{}/api/v1/notifications", lumen.addr);
             let answer = client.post(url).bearer_auth(&token).json(&draft).send().await.expect("an answer");
             assert_eq!(answer.status(), 201);
         }
     }
-
-    fn resident_bytes(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
-        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
-    }
-
-    /// User and system time so far. The kernel counts in hundredths of a second.
-    fn cpu_us(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a process");
-        let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
-        let ticks: f64 = [11, 12].iter().map(|index| fields[*index].parse::<f64>().expect("ticks")).sum();
-        ticks * 10_000.0
-    }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn first_line(child: &mut Child) -> String {
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    line
-}
-
-fn now() -> i64 {
-    lumen_inbox::clock::Clock::System.now()
+/// User and system time so far. The kernel counts in hundredths of a second.
+fn cpu_us(process: &Process) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id())).expect("a process");
+    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    let ticks: f64 = [11, 12].iter().map(|index| fields[*index].parse::<f64>().expect("ticks")).sum();
+    ticks * 10_000.0
 }
 
 /// The floor: blocking sockets, one `write` a stream and event, nothing else.

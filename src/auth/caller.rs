@@ -57,4 +57,10 @@ impl Caller {
     pub fn is_admin(&self) -> bool {
         matches!(self.role, Role::Scoped(Scopes { admin: true, .. }))
     }
+
+    /// Whether a user's tokens up to `not_before` were ended, and this is one of them: issued at that instant or
+    /// earlier, or without saying when.
+    pub fn is_refused_by(&self, not_before: Option<Millis>) -> bool {
+        not_before.is_some_and(|not_before| self.issued_at.is_none_or(|issued_at| issued_at <= not_before))
+    }
 }

@@ -1,26 +1,35 @@
-//! Who a caller is: signs and verifies tokens with the data directory's key.
+//! Who a caller is: signs tokens with the data directory's own key, and verifies them with that and the configured ones.
 //!
 //! Where a token is found in a request, and what a refusal looks like, is the edge's business.
 
+mod algorithm;
 mod caller;
+mod error;
+mod file;
+mod header;
+mod jwks;
+mod key;
 mod keys;
+mod own;
+mod pem;
 mod token;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use caller::{Caller, Role, Scopes};
-pub use keys::{KeyError, Keys};
+pub use error::{FileFault, KeyError};
+pub use keys::Keys;
 pub use token::{Claims, TokenFault};
 
 /// Which tokens are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The keys that verify; without any the data directory's own does.
+    /// The keys that verify beside the data directory's own.
     pub keys: Vec<KeyFile>,
-    /// The only `iss` that is taken, if one is named.
+    /// The only `iss` that is taken, if one is named. A token of the own key may do without.
     pub issuer: Option<String>,
-    /// The names of which `aud` must have one, if any are given.
+    /// The names of which `aud` must have one, if any are given. A token of the own key may do without.
     pub audience: Vec<String>,
     /// How long a token is still taken after its end.
     pub expiry_leeway: Duration,
@@ -28,12 +37,25 @@ pub struct Config {
     pub not_before_leeway: Duration,
 }
 
-/// A file with a key, or with several (JWKS).
+impl Default for Config {
+    /// The own key alone, to the second.
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            issuer: None,
+            audience: Vec::new(),
+            expiry_leeway: Duration::ZERO,
+            not_before_leeway: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A file with a secret's raw bytes, a public key (PEM), or several keys (JWKS).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFile {
     pub path: PathBuf,
-    /// The name by which a token's header chooses it.
+    /// The name by which a token's header chooses it. A JWKS names its keys itself.
     pub kid: Option<String>,
-    /// Such as `HS256`; needed where the file does not say it.
+    /// `HS256`, `RS256`, `ES256` or `EdDSA`: needed for a secret; a public key says it itself, and a JWKS too.
     pub algorithm: Option<String>,
 }

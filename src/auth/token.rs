@@ -5,12 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
+use super::Config;
 use super::caller::{ADMIN, Caller, PRODUCER, Role, Scopes};
 use crate::domain::ids::{Millis, UserId};
 use crate::domain::limits::USER_ID_BYTES;
-
-/// How far ahead of ours the clock of a signer may be before its `nbf` is believed.
-const NOT_BEFORE_LEEWAY_MS: i64 = 5_000;
 
 /// What a token that lumen signs says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,7 +43,7 @@ impl Claims {
     }
 
     fn new(sub: &str, now: Millis, ttl: Duration, scope: Option<&'static str>) -> Self {
-        let end = now.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+        let end = later(now, ttl);
         let exp = end.div_euclid(1000) + i64::from(end.rem_euclid(1000) > 0);
         Self { sub: sub.to_owned(), iat: now.div_euclid(1000), exp, scope }
     }
@@ -58,18 +56,23 @@ pub enum TokenFault {
     Missing,
     #[error("the token is no JWT")]
     Malformed,
-    #[error("the token is not signed with HS256")]
+    #[error("the token is not signed with the algorithm of a key that this server has")]
     WrongAlgorithm,
     #[error("the token was signed with another key")]
     WrongKey,
     #[error("the token's claim {0}")]
     Claim(&'static str),
-    #[error("the token has an aud, so it is meant for something else")]
-    WrongAudience,
+    #[error("the token {0}")]
+    WrongIssuer(&'static str),
+    #[error("the token {0}")]
+    WrongAudience(&'static str),
     #[error("the token has expired")]
     Expired,
     #[error("the token's nbf is still to come")]
     NotYetValid,
+    /// It was good once; whether it is, only who knows the user's `not_before` can say.
+    #[error("the user's tokens were ended, and this one was not issued after that, or does not say when in iat")]
+    Revoked,
 }
 
 impl TokenFault {
@@ -81,9 +84,11 @@ impl TokenFault {
             TokenFault::WrongAlgorithm => "token_wrong_algorithm",
             TokenFault::WrongKey => "token_wrong_key",
             TokenFault::Claim(_) => "token_bad_claim",
-            TokenFault::WrongAudience => "token_wrong_audience",
+            TokenFault::WrongIssuer(_) => "token_wrong_issuer",
+            TokenFault::WrongAudience(_) => "token_wrong_audience",
             TokenFault::Expired => "token_expired",
             TokenFault::NotYetValid => "token_not_yet_valid",
+            TokenFault::Revoked => "token_revoked",
         }
     }
 }
@@ -95,29 +100,60 @@ pub(super) struct Presented {
     exp: Option<Value>,
     nbf: Option<Value>,
     iat: Option<Value>,
+    iss: Option<Value>,
     aud: Option<Value>,
     scope: Option<Value>,
 }
 
 impl Presented {
-    /// Checks everything that a good signature does not say.
-    pub(super) fn check(self, now: Millis) -> Result<Caller, TokenFault> {
-        if self.aud.is_some() {
-            return Err(TokenFault::WrongAudience);
-        }
+    /// Checks everything that a good signature does not say. A token of the `own` key needs no `iss` and no `aud`,
+    /// since whoever can read that key may do anything here; what it says of them must be right nevertheless.
+    pub(super) fn check(self, config: &Config, own: bool, now: Millis) -> Result<Caller, TokenFault> {
+        check_issuer(self.iss.as_ref(), config.issuer.as_deref(), own)?;
+        check_audience(self.aud.as_ref(), &config.audience, own)?;
         let expires_at = instant(self.exp, "exp must be a whole number of seconds since 1970")?
             .ok_or(TokenFault::Claim("exp is missing"))?;
         let not_before = instant(self.nbf, "nbf must be a whole number of seconds since 1970")?;
         let issued_at = instant(self.iat, "iat must be a whole number of seconds since 1970")?;
+        let expires_at = later(expires_at, config.expiry_leeway);
         if now >= expires_at {
             return Err(TokenFault::Expired);
         }
-        if not_before.is_some_and(|start| start > now.saturating_add(NOT_BEFORE_LEEWAY_MS)) {
+        if not_before.is_some_and(|start| start > later(now, config.not_before_leeway)) {
             return Err(TokenFault::NotYetValid);
         }
         let (subject, role) = role(self.sub, self.scope)?;
         Ok(Caller { subject, role, expires_at, issued_at })
     }
+}
+
+fn check_issuer(iss: Option<&Value>, wanted: Option<&str>, own: bool) -> Result<(), TokenFault> {
+    match (iss, wanted) {
+        (None, Some(_)) if !own => Err(TokenFault::WrongIssuer("has no iss, and only those of one issuer are taken")),
+        (Some(iss), Some(wanted)) if iss != wanted => {
+            Err(TokenFault::WrongIssuer("has another iss than that of the one issuer whose tokens are taken"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A token that is meant for others is refused, also where no name is given for this server: it may be anyone's.
+fn check_audience(aud: Option<&Value>, names: &[String], own: bool) -> Result<(), TokenFault> {
+    let is_name = |value: &Value| names.iter().any(|name| value == name);
+    let named = match aud {
+        None if own || names.is_empty() => true,
+        None => return Err(TokenFault::WrongAudience("has no aud, and only those that name this server are taken")),
+        Some(Value::Array(aud)) => aud.iter().any(is_name),
+        Some(aud) => is_name(aud),
+    };
+    if named {
+        return Ok(());
+    }
+    Err(TokenFault::WrongAudience("has an aud that does not name this server, so it is meant for something else"))
+}
+
+fn later(instant: Millis, by: Duration) -> Millis {
+    instant.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A time claim in milliseconds, if there is one.
@@ -156,7 +192,11 @@ mod tests {
     const NOW: Millis = 1_764_000_000_500;
 
     fn check(claims: Value) -> Result<Caller, TokenFault> {
-        serde_json::from_value::<Presented>(claims).unwrap().check(NOW)
+        check_by(&Config::default(), false, claims)
+    }
+
+    fn check_by(config: &Config, own: bool, claims: Value) -> Result<Caller, TokenFault> {
+        serde_json::from_value::<Presented>(claims).unwrap().check(config, own, NOW)
     }
 
     fn code(claims: Value) -> &'static str {
@@ -189,16 +229,85 @@ mod tests {
 
     #[test]
     fn a_token_ends_at_its_instant_and_not_a_moment_later() {
-        let presented = || serde_json::from_value::<Presented>(json!({"sub": "u", "exp": 100})).unwrap();
-        assert!(presented().check(99_999).is_ok());
-        assert_eq!(presented().check(100_000), Err(TokenFault::Expired));
+        let at = |leeway: u64, now: Millis| {
+            let config = Config { expiry_leeway: Duration::from_secs(leeway), ..Config::default() };
+            let presented = serde_json::from_value::<Presented>(json!({"sub": "u", "exp": 100})).unwrap();
+            presented.check(&config, false, now).map(|caller| caller.expires_at)
+        };
+        assert_eq!(at(0, 99_999), Ok(100_000));
+        assert_eq!(at(0, 100_000), Err(TokenFault::Expired));
+        // The stream that it opens ends with it, leeway and all.
+        assert_eq!(at(30, 129_999), Ok(130_000));
+        assert_eq!(at(30, 130_000), Err(TokenFault::Expired));
     }
 
     #[test]
-    fn a_start_is_believed_within_five_seconds() {
-        let starting = |nbf: i64| check(json!({"sub": "u", "exp": 1_764_000_900, "nbf": nbf}));
-        assert!(starting(1_764_000_005).is_ok());
-        assert_eq!(starting(1_764_000_006), Err(TokenFault::NotYetValid));
+    fn a_start_is_believed_within_its_leeway() {
+        let starting = |leeway: u64, nbf: i64| {
+            let config = Config { not_before_leeway: Duration::from_secs(leeway), ..Config::default() };
+            check_by(&config, false, json!({"sub": "u", "exp": 1_764_000_900, "nbf": nbf}))
+        };
+        assert!(starting(5, 1_764_000_005).is_ok());
+        assert_eq!(starting(5, 1_764_000_006), Err(TokenFault::NotYetValid));
+        assert!(starting(0, 1_764_000_000).is_ok());
+        assert_eq!(starting(0, 1_764_000_001), Err(TokenFault::NotYetValid));
+    }
+
+    #[test]
+    fn the_issuer_is_the_one_that_is_named() {
+        let issued = |issuer: Option<&str>, own: bool, iss: Value| {
+            let config = Config { issuer: issuer.map(str::to_owned), ..Config::default() };
+            check_by(&config, own, json!({"sub": "u", "exp": 1_764_000_900, "iss": iss}))
+                .map_err(TokenFault::code)
+                .err()
+        };
+        for own in [true, false] {
+            assert_eq!(issued(Some("site"), own, json!("site")), None);
+            for other in [json!("other"), json!("Site"), json!(""), json!(["site"]), json!(1)] {
+                assert_eq!(issued(Some("site"), own, other.clone()), Some("token_wrong_issuer"), "{other}");
+                assert_eq!(issued(None, own, other), None);
+            }
+        }
+        assert_eq!(issued(Some("site"), true, Value::Null), None);
+        assert_eq!(issued(Some("site"), false, Value::Null), Some("token_wrong_issuer"));
+    }
+
+    #[test]
+    fn the_audience_names_this_server() {
+        let meant = |names: &[&str], own: bool, aud: Value| {
+            let config =
+                Config { audience: names.iter().map(|name| (*name).to_owned()).collect(), ..Config::default() };
+            check_by(&config, own, json!({"sub": "u", "exp": 1_764_000_900, "aud": aud}))
+                .map_err(TokenFault::code)
+                .err()
+        };
+        let wrong = Some("token_wrong_audience");
+        for own in [true, false] {
+            for good in [json!("lumen"), json!("inbox"), json!(["other", "inbox"]), json!([1, "lumen"])] {
+                assert_eq!(meant(&["lumen", "inbox"], own, good.clone()), None, "{good}");
+                assert_eq!(meant(&[], own, good), wrong);
+            }
+            for bad in [json!("other"), json!(""), json!([]), json!({}), json!({"lumen": 1}), json!([["lumen"]])] {
+                assert_eq!(meant(&["lumen", "inbox"], own, bad.clone()), wrong, "{bad}");
+                assert_eq!(meant(&[], own, bad), wrong);
+            }
+            assert_eq!(meant(&[], own, Value::Null), None);
+        }
+        assert_eq!(meant(&["lumen"], true, Value::Null), None);
+        assert_eq!(meant(&["lumen"], false, Value::Null), wrong);
+    }
+
+    #[test]
+    fn a_token_from_before_is_refused() {
+        let issued = |claims: Value| check(claims).unwrap();
+        let caller = issued(json!({"sub": "u", "exp": 1_764_000_900, "iat": 1_764_000_000}));
+        assert!(!caller.is_refused_by(None));
+        assert!(!caller.is_refused_by(Some(1_763_999_999_999)));
+        assert!(caller.is_refused_by(Some(1_764_000_000_000)));
+        assert!(caller.is_refused_by(Some(1_764_000_000_001)));
+        let undated = issued(json!({"sub": "u", "exp": 1_764_000_900}));
+        assert!(!undated.is_refused_by(None));
+        assert!(undated.is_refused_by(Some(0)));
     }
 
     #[test]
@@ -221,8 +330,6 @@ mod tests {
             (json!({"sub": "x".repeat(129), "exp": exp, "scope": "admin"}), "token_bad_claim"),
             (json!({"sub": "", "exp": exp, "scope": "admin"}), "token_bad_claim"),
             (json!({"sub": "u", "exp": exp, "scope": ["admin"]}), "token_bad_claim"),
-            (json!({"sub": "u", "exp": exp, "aud": "lumen-stream"}), "token_wrong_audience"),
-            (json!({"sub": "u", "exp": exp, "aud": []}), "token_wrong_audience"),
         ] {
             assert_eq!(code(claims.clone()), expected, "{claims}");
         }

@@ -30,10 +30,6 @@ pub const BODY_BYTES: usize = 512 * 1024;
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of a request head, as the common proxies have it.
 pub const HEAD_BYTES: usize = 16 * 1024;
-/// Time for a request head, after which the connection is a slow-loris.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a whole request body.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Ids in one mark.
 pub const MARK_IDS: usize = 1_000;
 /// Ids that an `inbox` event lists; with more it is `changed`, and a client fetches the list.
@@ -69,8 +65,12 @@ pub const GENERATIONS: usize = 32;
 pub const QUEUE_ROWS: usize = 16_384;
 /// Bytes waiting for the writer, likewise.
 pub const QUEUE_BYTES: usize = 16 * 1024 * 1024;
-/// How long a key outlives a row that its user removed: longer than any retry.
+/// How long a key outlives a row that its user removed or that was swept: longer than any retry.
 pub const KEY_OUTLIVES_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Age from which on an entry of the log is swept: a device that was away for longer fetches the list.
+pub const LOG_AGE_MS: i64 = 30 * 24 * 3600 * 1000;
+/// What one step of a sweep removes at most, of one inbox or of all: it holds the writer for some ten milliseconds.
+pub const SWEEP_ROWS: usize = 1_000;
 
 /// Socket send buffer: at its automatic size one reader that never reads pins 3.8 MB of kernel memory.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;

@@ -1,15 +1,16 @@
-//! Hands commits to the mailboxes, in commit order. No request can stop it, and it waits for no reader.
+//! Hands commits to the mailboxes, in commit order, and ends the streams of a user that was erased: whoever comes later
+//! finds another inbox. No request can stop it, and it waits for no reader.
 
 use std::sync::Arc;
 
 use super::Inner;
 use crate::domain::change::Change;
 use crate::store::Commits;
-use crate::wire::event;
+use crate::wire::event::{self, CloseReason};
 
 pub(super) async fn run(mut commits: Commits, hub: Arc<Inner>) {
     while let Some(commit) = commits.next().await {
-        commit.tell(|change| announce(&hub, change));
+        commit.tell(|change| announce(&hub, change), |user| hub.close_of(user, CloseReason::Erased, |_| true));
     }
 }
 

@@ -7,8 +7,10 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use super::admission::Arrival;
+use crate::budget::{Budget, Share, Use};
 use crate::domain::cursor::Cursor;
-use crate::domain::ids::{Millis, Rev, UserId};
+use crate::domain::ids::Rev;
 use crate::domain::limits::{MAILBOX_BYTES, MAILBOX_CHANGES};
 use crate::wire::event::CloseReason;
 
@@ -25,8 +27,8 @@ pub(super) enum Mail {
 }
 
 pub(super) struct Mailbox {
-    user: UserId,
-    expires_at: Millis,
+    /// Whose it is.
+    pub arrival: Arrival,
     state: Mutex<State>,
     /// The last rev that the stream has told, for the head check.
     told: AtomicU64,
@@ -34,30 +36,41 @@ pub(super) struct Mailbox {
     sent_at: AtomicU64,
 }
 
-#[derive(Default)]
 struct State {
     news: VecDeque<(Cursor, Bytes)>,
-    bytes: usize,
+    /// As many bytes of the budget as its news have.
+    room: Share,
     lagged: bool,
     ping: bool,
     close: Option<CloseReason>,
     /// The highest rev that the stream heard of: a read that ends below it is older than the news.
     heard: Rev,
+    /// There while the stream has taken all that there was, and waits for more.
     waker: Option<Waker>,
+    untaken: u64,
+}
+
+/// For how many ticks a stream has taken nothing of what there was for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Untaken {
+    News(u64),
+    /// Neither its close, though that goes before all else.
+    Close(u64),
 }
 
 impl Mailbox {
-    pub fn new(user: UserId, expires_at: Millis, tick: u64) -> Self {
-        let (told, sent_at) = (AtomicU64::new(0), AtomicU64::new(tick));
-        Self { user, expires_at, state: Mutex::default(), told, sent_at }
-    }
-
-    pub fn user(&self) -> &UserId {
-        &self.user
-    }
-
-    pub fn expires_at(&self) -> Millis {
-        self.expires_at
+    pub fn new(arrival: Arrival, budget: &Budget, tick: u64) -> Self {
+        let state = State {
+            news: VecDeque::new(),
+            room: budget.share(Use::Mailbox),
+            lagged: false,
+            ping: false,
+            close: None,
+            heard: 0,
+            waker: None,
+            untaken: 0,
+        };
+        Self { arrival, state: Mutex::new(state), told: AtomicU64::new(0), sent_at: AtomicU64::new(tick) }
     }
 
     /// Takes news, or notes that it could not: then the stream reads on from the store. Says whether the stream lives.
@@ -68,10 +81,10 @@ impl Mailbox {
         }
         state.heard = state.heard.max(cursor.rev);
         if !state.lagged {
-            if state.news.len() >= MAILBOX_CHANGES || state.bytes + frame.len() > MAILBOX_BYTES {
+            let full = state.news.len() >= MAILBOX_CHANGES || state.room.bytes() + frame.len() > MAILBOX_BYTES;
+            if full || !state.room.grow(frame.len()) {
                 state.lag();
             } else {
-                state.bytes += frame.len();
                 state.news.push_back((cursor, frame.clone()));
             }
         }
@@ -97,11 +110,20 @@ impl Mailbox {
     /// Ends the stream. The first reason counts.
     pub fn close(&self, reason: CloseReason) {
         let mut state = self.state();
-        state.close.get_or_insert(reason);
+        if state.close.is_none() {
+            state.close = Some(reason);
+            // What waits is told to whoever comes back.
+            state.empty();
+            state.untaken = 0;
+        }
         wake(state);
     }
 
-    /// Takes what comes next. A close goes before all else; what waits then is told to whoever comes back.
+    pub fn closing(&self) -> Option<CloseReason> {
+        self.state().close
+    }
+
+    /// Takes what comes next. A close goes before all else.
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<Mail> {
         let mut state = self.state();
         if let Some(reason) = state.close {
@@ -111,28 +133,21 @@ impl Mailbox {
             return Poll::Ready(Mail::Lagged);
         }
         if let Some((cursor, frame)) = state.news.pop_front() {
-            state.bytes -= frame.len();
+            state.room.shrink(frame.len());
             if state.news.is_empty() {
                 state.news = VecDeque::new();
             }
             return Poll::Ready(Mail::News(cursor, frame));
         }
-        if std::mem::take(&mut state.ping) {
-            return Poll::Ready(Mail::Ping);
-        }
-        state.wait(context);
-        Poll::Pending
+        state.poll_ping(context)
     }
 
-    /// Waits for a close alone, as a stream does that is reading.
-    pub fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
+    /// Takes what does not wait until the stream has read: a close or a ping.
+    pub fn poll_while_reading(&self, context: &mut Context<'_>) -> Poll<Mail> {
         let mut state = self.state();
         match state.close {
-            Some(reason) => Poll::Ready(reason),
-            None => {
-                state.wait(context);
-                Poll::Pending
-            }
+            Some(reason) => Poll::Ready(Mail::Close(reason)),
+            None => state.poll_ping(context),
         }
     }
 
@@ -140,11 +155,31 @@ impl Mailbox {
         self.state().heard
     }
 
-    /// Notes that the stream sent something, and how far it is.
-    pub fn sent(&self, told: Rev, tick: u64) {
-        self.told.store(told, Ordering::Relaxed);
-        self.sent_at.store(tick, Ordering::Relaxed);
-        self.state().ping = false;
+    /// Forgets that it heard of `heard`, since the inbox's head is `head` again; unless it heard more meanwhile.
+    pub fn unhear(&self, heard: Rev, head: Rev) {
+        let mut state = self.state();
+        if state.heard == heard {
+            state.heard = head;
+        }
+    }
+
+    /// Notes that the stream sends something, and how far it is told with that; unless it is to end, and why.
+    pub fn sent(&self, told: Rev, tick: u64) -> Option<CloseReason> {
+        let mut state = self.state();
+        if state.close.is_none() {
+            self.told.store(told, Ordering::Relaxed);
+            self.sent_at.store(tick, Ordering::Relaxed);
+            (state.ping, state.untaken) = (false, 0);
+        }
+        state.close
+    }
+
+    /// Counts `ticks` more of which nothing was taken, unless the stream has taken all that there was.
+    pub fn pass(&self, ticks: u64) -> Untaken {
+        let mut state = self.state();
+        let waits = state.close.is_some() || state.waker.is_none();
+        state.untaken = if waits { state.untaken + ticks } else { 0 };
+        if state.close.is_some() { Untaken::Close(state.untaken) } else { Untaken::News(state.untaken) }
     }
 
     pub fn told(&self) -> Rev {
@@ -162,16 +197,24 @@ impl Mailbox {
 
 impl State {
     fn lag(&mut self) {
-        self.news = VecDeque::new();
-        self.bytes = 0;
+        self.empty();
         self.lagged = true;
     }
 
-    fn wait(&mut self, context: &mut Context<'_>) {
+    fn empty(&mut self) {
+        self.news = VecDeque::new();
+        self.room.shrink(self.room.bytes());
+    }
+
+    fn poll_ping(&mut self, context: &mut Context<'_>) -> Poll<Mail> {
+        if std::mem::take(&mut self.ping) {
+            return Poll::Ready(Mail::Ping);
+        }
         match &mut self.waker {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
+        Poll::Pending
     }
 }
 
@@ -190,7 +233,14 @@ mod tests {
     use crate::domain::cursor::Epoch;
 
     fn mailbox() -> Mailbox {
-        Mailbox::new("ada".parse().unwrap(), 0, 0)
+        mailbox_of(&Budget::new(1024 * 1024))
+    }
+
+    fn mailbox_of(budget: &Budget) -> Mailbox {
+        let user = "ada".parse().unwrap();
+        let (stream, since, expires_at) = (0, 0, 0);
+        let (issued_at, from, block, cut) = Default::default();
+        Mailbox::new(Arrival { user, stream, since, expires_at, issued_at, from, block, cut }, budget, 0)
     }
 
     fn offer(mailbox: &Mailbox, rev: Rev, bytes: usize) -> bool {

@@ -4,7 +4,11 @@
 //! mailboxes of its user, and never waits; each [`Subscription`] joins what its mailbox holds with what the store
 //! replays. What the hub carries is only news: a stream that missed some reads on from the store.
 
+mod admission;
 mod announcer;
+mod catch_up;
+mod close;
+mod housekeeping;
 mod mailbox;
 mod registry;
 mod subscription;
@@ -16,24 +20,25 @@ mod tests;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+pub use self::admission::Refused;
 pub use self::subscription::Subscription;
 
-use self::mailbox::Mailbox;
+use self::admission::{Admission, Arrival, Place};
 use self::registry::Registry;
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::domain::address::AddressBlock;
 use crate::domain::cursor::Presented;
 use crate::domain::ids::{Millis, UserId};
 use crate::domain::limits::CATCH_UP_READS;
 use crate::random;
 use crate::shutdown::Shutdown;
 use crate::store::{Commits, Store};
-use crate::wire::event::CloseReason;
 
 /// How streams are held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,11 +80,13 @@ pub struct Request {
     pub cut: Shutdown,
 }
 
-/// Why a stream was not opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("the server is draining")]
-    Draining,
+/// An open stream, as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Its name, as its `ready` says it.
+    pub stream: String,
+    pub since: Millis,
+    pub from: Option<IpAddr>,
 }
 
 /// The open streams of this process. Cheap to clone.
@@ -88,77 +95,71 @@ pub struct Hub(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
+    admission: Admission,
     store: Store,
+    clock: Clock,
     config: Config,
-    #[expect(dead_code, reason = "mailboxes and pages take from it with the next commits")]
     budget: Budget,
-    /// Held while a query's answer is waited for, never over a write to a socket.
-    catch_up: Semaphore,
+    /// Turns to read the store.
+    catch_up: Arc<Semaphore>,
     draining: AtomicBool,
     /// Whole seconds of running, as the ticker last counted them.
     ticks: AtomicU64,
 }
 
 impl Hub {
-    /// Starts the announcer and the ticker, which end when the store has ended and the last hub is gone.
+    /// Starts the announcer, the ticker and the housekeeping, which end when the store has ended and the last hub is gone.
     pub fn start(store: Store, commits: Commits, clock: Clock, config: Config, budget: Budget) -> Hub {
         let inner = Arc::new(Inner {
             registry: Registry::default(),
+            admission: Admission::default(),
             store,
-            config,
+            clock: clock.clone(),
+            config: config.clone(),
             budget,
-            catch_up: Semaphore::new(CATCH_UP_READS),
+            catch_up: Arc::new(Semaphore::new(CATCH_UP_READS)),
             draining: AtomicBool::new(false),
             ticks: AtomicU64::new(0),
         });
         tokio::spawn(announcer::run(commits, inner.clone()));
         tokio::spawn(ticker::run(Arc::downgrade(&inner), clock));
+        tokio::spawn(housekeeping::run(Arc::downgrade(&inner), config.sweep_pause));
         Hub(inner)
     }
 
     /// Opens a stream.
     ///
     /// # Errors
-    /// [`Refused::Draining`] once [`Hub::drain`] was called.
+    /// A cap that it would be over, a server that is draining or has no room, a token that was ended meanwhile.
     pub fn subscribe(&self, request: Request) -> Result<Subscription, Refused> {
-        let Request { user, cursor, snapshot, expires_at, .. } = request;
-        let mailbox = Arc::new(Mailbox::new(user, expires_at, self.0.ticks.load(Ordering::Relaxed)));
-        // Registered before the store is read: a change between the two would be lost. And before `draining` is looked
-        // at: a stream that comes with the drain is either refused here or found there.
-        self.0.registry.add(&mailbox);
-        if self.0.draining.load(Ordering::SeqCst) {
-            self.0.registry.remove(&mailbox);
-            return Err(Refused::Draining);
-        }
-        Ok(Subscription::open(self.0.clone(), mailbox, cursor, snapshot))
+        let Request { user, cursor, snapshot, expires_at, issued_at, from, counts_for_address, cut } = request;
+        let arrival = Arrival {
+            user,
+            stream: u64::from_le_bytes(random::bytes()),
+            since: self.0.clock.now(),
+            expires_at,
+            issued_at,
+            from,
+            block: from.filter(|_| counts_for_address).map(AddressBlock::of),
+            cut,
+        };
+        // Registered before the store is read: a change between the two would be lost.
+        let place = Place::take(&self.0, arrival)?;
+        Ok(Subscription::open(place, cursor, snapshot))
     }
 
-    /// Ends every stream with `draining`, and refuses those that come later.
-    pub fn drain(&self) {
-        self.end_all(CloseReason::Draining);
-    }
-
-    /// Ends every stream for this reason, and refuses those that come later.
-    pub fn end_all(&self, reason: CloseReason) {
-        self.0.draining.store(true, Ordering::SeqCst);
-        self.0.registry.for_each(|mailbox| mailbox.close(reason));
-    }
-
-    /// Draws a pause before a client comes back, in milliseconds.
-    pub fn retry_ms(&self) -> u64 {
-        self.0.retry_ms()
+    /// The user's open streams, the oldest first.
+    pub fn presence(&self, user: &UserId) -> Vec<Presence> {
+        let mailboxes = self.0.registry.of(user);
+        let open =
+            mailboxes.iter().flat_map(|mailboxes| mailboxes.iter()).filter(|mailbox| mailbox.closing().is_none());
+        let mut presences: Vec<Presence> = open.map(|mailbox| mailbox.arrival.presence()).collect();
+        presences.sort_by_key(|presence| presence.since);
+        presences
     }
 
     /// How many streams are open.
     pub fn streams(&self) -> usize {
-        self.0.registry.len()
-    }
-}
-
-impl Inner {
-    /// Draws a pause before a client comes back.
-    fn retry_ms(&self) -> u64 {
-        let millis = |pause: &Duration| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        random::within(millis(self.config.retry.start())..=millis(self.config.retry.end()))
+        self.0.admission.streams()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::mailbox::Mailbox;
@@ -18,31 +17,38 @@ type Mailboxes = Arc<Vec<Arc<Mailbox>>>;
 pub(super) struct Registry {
     shards: [Mutex<HashMap<UserId, Mailboxes>>; SHARDS],
     hasher: RandomState,
-    streams: AtomicUsize,
 }
 
 impl Default for Registry {
     fn default() -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
-        Self { shards, hasher: RandomState::new(), streams: AtomicUsize::new(0) }
+        Self { shards, hasher: RandomState::new() }
     }
 }
 
 impl Registry {
-    pub fn add(&self, mailbox: &Arc<Mailbox>) {
-        let mut shard = self.shard(mailbox.user());
-        Arc::make_mut(shard.entry(mailbox.user().clone()).or_default()).push(mailbox.clone());
-        self.streams.fetch_add(1, Ordering::Relaxed);
+    /// Adds it, unless its user has `most` already.
+    pub fn add(&self, mailbox: &Arc<Mailbox>, most: usize) -> bool {
+        let user = &mailbox.arrival.user;
+        let mut shard = self.shard(user);
+        if shard.get(user).map_or(0, |mailboxes| mailboxes.len()) >= most {
+            return false;
+        }
+        Arc::make_mut(shard.entry(user.clone()).or_default()).push(mailbox.clone());
+        true
     }
 
+    /// Removes it, if it is there.
     pub fn remove(&self, mailbox: &Arc<Mailbox>) {
-        let mut shard = self.shard(mailbox.user());
-        let Some(mailboxes) = shard.get_mut(mailbox.user()) else { return };
-        let before = mailboxes.len();
-        Arc::make_mut(mailboxes).retain(|other| !Arc::ptr_eq(other, mailbox));
-        self.streams.fetch_sub(before - mailboxes.len(), Ordering::Relaxed);
+        let user = &mailbox.arrival.user;
+        let mut shard = self.shard(user);
+        let Some(mailboxes) = shard.get_mut(user) else { return };
+        // One that was refused was never added: the others' list stays as it is.
+        if mailboxes.iter().any(|other| Arc::ptr_eq(other, mailbox)) {
+            Arc::make_mut(mailboxes).retain(|other| !Arc::ptr_eq(other, mailbox));
+        }
         if mailboxes.is_empty() {
-            shard.remove(mailbox.user());
+            shard.remove(user);
         }
     }
 
@@ -52,15 +58,18 @@ impl Registry {
 
     /// Visits every mailbox that is there at its shard's turn.
     pub fn for_each(&self, mut visit: impl FnMut(&Arc<Mailbox>)) {
-        for shard in &self.shards {
-            let users: Vec<Mailboxes> =
-                shard.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-            users.iter().flat_map(|mailboxes| mailboxes.iter()).for_each(&mut visit);
-        }
+        (0..self.shards()).for_each(|shard| self.for_each_of(shard, &mut visit));
     }
 
-    pub fn len(&self) -> usize {
-        self.streams.load(Ordering::Relaxed)
+    pub fn for_each_of(&self, shard: usize, visit: impl FnMut(&Arc<Mailbox>)) {
+        let shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        let users: Vec<Mailboxes> = shard.values().cloned().collect();
+        drop(shard);
+        users.iter().flat_map(|mailboxes| mailboxes.iter()).for_each(visit);
+    }
+
+    pub fn shards(&self) -> usize {
+        SHARDS
     }
 
     fn shard(&self, user: &UserId) -> std::sync::MutexGuard<'_, HashMap<UserId, Mailboxes>> {

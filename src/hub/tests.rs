@@ -1,44 +1,62 @@
-//! What only the room itself can bring about: news that got lost on the way to a mailbox.
+//! What only the room itself can bring about: news that got lost on the way to a mailbox, turns that are all taken.
+
+mod admission;
+mod catch_up;
+mod close;
+mod housekeeping;
 
 use std::sync::mpsc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Config, Hub, Request, Subscription};
-use crate::budget::Budget;
+use crate::budget::{Budget, Use};
 use crate::clock::Clock;
 use crate::domain::cursor::{Cursor, Presented};
 use crate::domain::draft::check;
 use crate::domain::ids::{Millis, NotificationId, Rev};
-use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT, LOG_ENTRIES};
+use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT, LOG_ENTRIES, PAGE_BYTES};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Mark, Selection, Store};
-use crate::wire::event::{self, Event};
+use crate::wire::event::{self, CloseReason, Event};
 use crate::wire::sse::{Block, Splitter};
+
+const NOON: Millis = 1_795_478_400_000;
 
 struct Desk {
     hub: Hub,
     store: Store,
+    budget: Budget,
     _dir: tempfile::TempDir,
     /// While it lives, paused time moves only by `advance`, whatever other threads are at.
-    _still: mpsc::SyncSender<()>,
+    _still: Option<mpsc::SyncSender<()>>,
 }
 
 async fn desk() -> Desk {
+    desk_with(hub_config(), Budget::new(1024 * 1024)).await
+}
+
+async fn desk_with(config: Config, budget: Budget) -> Desk {
     let (still, let_go) = mpsc::sync_channel::<()>(0);
     tokio::task::spawn_blocking(move || let_go.recv());
+    Desk { _still: Some(still), ..moving_desk(config, budget).await }
+}
+
+/// One whose time goes on by itself.
+async fn moving_desk(config: Config, budget: Budget) -> Desk {
     let dir = tempfile::tempdir().unwrap();
-    let clock = Clock::tokio(1_795_478_400_000);
-    let config = store::Config {
+    let clock = Clock::tokio(NOON);
+    let store_config = store::Config {
         readers: 2,
         inbox_rows: 10_000,
         max_age: Duration::from_secs(365 * 24 * 3600),
         write_timeout: Duration::from_secs(10),
     };
-    let (store, commits) = Store::open(&dir.path().join("lumen.db"), config, clock.clone()).await.unwrap();
-    let hub = Hub::start(store.clone(), commits, clock, hub_config(), Budget::new(1024 * 1024));
-    Desk { hub, store, _dir: dir, _still: still }
+    let (store, commits) = Store::open(&dir.path().join("lumen.db"), store_config, clock.clone()).await.unwrap();
+    let hub = Hub::start(store.clone(), commits, clock, config, budget.clone());
+    Desk { hub, store, budget, _dir: dir, _still: None }
 }
 
 fn hub_config() -> Config {
@@ -61,17 +79,25 @@ impl Desk {
     }
 
     fn open_at(&self, cursor: Presented) -> Subscription {
-        let request = Request {
-            user: "ada".parse().unwrap(),
-            cursor,
-            snapshot: 1,
-            expires_at: Millis::MAX,
-            issued_at: None,
-            from: None,
-            counts_for_address: false,
-            cut: Shutdown::default(),
+        self.hub.subscribe(Request { cursor, ..request("ada") }).unwrap()
+    }
+
+    /// Takes all turns to read, so that who must read waits.
+    async fn take_all_turns(&self) -> OwnedSemaphorePermit {
+        self.hub.0.catch_up.clone().acquire_many_owned(CATCH_UP_READS as u32).await.unwrap()
+    }
+
+    /// The drain reaches the streams one shard after the other.
+    async fn drain(&self) {
+        self.hub.drain();
+        let closing = || {
+            let mut all = true;
+            self.hub.0.registry.for_each(|mailbox| all &= mailbox.closing().is_some());
+            all
         };
-        self.hub.subscribe(request).unwrap()
+        while !closing() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Posts one notification, and says to how many streams it was handed.
@@ -82,9 +108,40 @@ impl Desk {
 
     /// Posts while the stream's mailbox cannot be found: the news is lost, and the row is there.
     async fn post_unheard(&self, stream: &Subscription) {
-        self.hub.0.registry.remove(&stream.mailbox);
+        self.hub.0.registry.remove(&stream.place.mailbox);
         self.post().await;
-        self.hub.0.registry.add(&stream.mailbox);
+        self.hub.0.registry.add(&stream.place.mailbox, usize::MAX);
+    }
+}
+
+/// What a stream that outlives the test asks for.
+fn request(user: &str) -> Request {
+    Request {
+        user: user.parse().unwrap(),
+        cursor: Presented::Nothing,
+        snapshot: 1,
+        expires_at: Millis::MAX,
+        issued_at: None,
+        from: None,
+        counts_for_address: false,
+        cut: Shutdown::default(),
+    }
+}
+
+async fn advance_by_seconds(seconds: u64) {
+    for _ in 0..seconds {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The next block that has an id or data, and is no ping.
+async fn news(stream: &mut Subscription) -> Block {
+    loop {
+        let block = next(stream).await;
+        if block.event != "ping" {
+            return block;
+        }
     }
 }
 
@@ -122,18 +179,8 @@ async fn lost_news_that_nothing_follows_is_found_by_the_head_check() {
     let mut stream = desk.open();
     next(&mut stream).await;
     desk.post_unheard(&stream).await;
-    let reading = tokio::spawn(async move {
-        loop {
-            let block = next(&mut stream).await;
-            if block.event != "ping" {
-                return rev(&block);
-            }
-        }
-    });
-    for _ in 0..33 {
-        tokio::time::advance(Duration::from_secs(1)).await;
-        tokio::task::yield_now().await;
-    }
+    let reading = tokio::spawn(async move { rev(&news(&mut stream).await) });
+    advance_by_seconds(33).await;
     assert_eq!(reading.await.unwrap(), 1);
 }
 
@@ -143,58 +190,31 @@ async fn doubled_news_is_told_once() {
     let mut stream = desk.open();
     next(&mut stream).await;
     // The mailbox is there twice, so each change is offered to it twice.
-    desk.hub.0.registry.add(&stream.mailbox);
+    desk.hub.0.registry.add(&stream.place.mailbox, usize::MAX);
     desk.post().await;
     desk.post().await;
     assert_eq!([rev(&next(&mut stream).await), rev(&next(&mut stream).await)], [1, 2]);
-    let user = stream.mailbox.user().clone();
+    let user = stream.place.mailbox.arrival.user.clone();
     drop(stream);
     assert_eq!(desk.hub.streams(), 0, "both are counted and both removed");
     assert!(desk.hub.0.registry.of(&user).is_none(), "and nothing is left of the user");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_close_that_overtakes_the_ready_has_the_cursor_that_the_client_came_with() {
-    let desk = desk().await;
-    let cursor: Cursor = "k3f9q2-7".parse().unwrap();
-    let cases =
-        [(Presented::Cursor(cursor), Some("k3f9q2-7")), (Presented::Nothing, None), (Presented::Unreadable, None)];
-    let mut streams = cases.map(|(presented, _)| desk.open_at(presented));
-    desk.hub.drain();
-    for (stream, (_, id)) in streams.iter_mut().zip(cases) {
-        let block = next(stream).await;
-        assert_eq!((block.event.as_str(), block.id.as_deref()), ("close", id));
-    }
 }
 
 /// The mailbox is registered first, then the store is read: what commits between the two is in both, and told once.
 #[tokio::test(start_paused = true)]
 async fn what_commits_while_a_stream_opens_is_told_once() {
     let desk = desk().await;
-    let permits = desk.hub.0.catch_up.acquire_many(CATCH_UP_READS as u32).await.unwrap();
+    let turns = desk.take_all_turns().await;
     let mut stream = desk.open_at(Presented::Cursor("000000-0".parse().unwrap()));
     let opening = futures_util::poll!(stream.next());
     assert!(opening.is_ready(), "the first bytes need no read");
     assert!(futures_util::poll!(stream.next()).is_pending(), "the read waits");
     assert_eq!(desk.post().await, 1, "the stream is there already");
-    drop(permits);
+    drop(turns);
     assert_eq!(next(&mut stream).await.event, "ready");
     assert_eq!(rev(&next(&mut stream).await), 1);
     assert_eq!(desk.post().await, 1);
     assert_eq!(rev(&next(&mut stream).await), 2);
-}
-
-/// Whoever waits for its turn to read is still told that the stream ends, and at once.
-#[tokio::test(start_paused = true)]
-async fn a_close_reaches_a_stream_that_waits_to_read() {
-    let desk = desk().await;
-    let permits = desk.hub.0.catch_up.acquire_many(CATCH_UP_READS as u32).await.unwrap();
-    let mut stream = desk.open();
-    let reading = tokio::spawn(async move { next(&mut stream).await.event });
-    tokio::task::yield_now().await;
-    desk.hub.drain();
-    assert_eq!(reading.await.unwrap(), "close");
-    drop(permits);
 }
 
 /// A stream that lags behind what the log still has is told so, with the items that it wanted.
@@ -205,12 +225,12 @@ async fn a_stream_below_the_logs_floor_is_told() {
     next(&mut stream).await;
     desk.post().await;
     let first = next(&mut stream).await;
-    desk.hub.0.registry.remove(&stream.mailbox);
+    desk.hub.0.registry.remove(&stream.place.mailbox);
     for n in 0..=LOG_ENTRIES {
         let mark = if n % 2 == 0 { Mark::Read(Selection::All) } else { Mark::Unread(message_id(&first)) };
         desk.store.mark("ada".parse().unwrap(), mark, None).await.unwrap();
     }
-    desk.hub.0.registry.add(&stream.mailbox);
+    desk.hub.0.registry.add(&stream.place.mailbox, usize::MAX);
     desk.post().await;
     let told = next(&mut stream).await;
     let data = told.data.as_deref().unwrap();
@@ -230,27 +250,10 @@ async fn a_head_below_the_streams_rev_is_told() {
     let told = next(&mut stream).await;
     let cursor: Cursor = told.id.as_deref().unwrap().parse().unwrap();
     stream.cursor = Some(Cursor { rev: 5, ..cursor });
-    stream.mailbox.nudge(0);
+    stream.place.mailbox.nudge(0);
     let resync = next(&mut stream).await;
     assert_eq!((resync.event.as_str(), rev(&resync)), ("resync", 1));
     assert!(resync.data.as_deref().unwrap().contains("\"reason\":\"ahead\""));
-}
-
-/// Reads that stay older than the news are never taken for the end: after five seconds the stream is.
-#[tokio::test(start_paused = true)]
-async fn reads_that_stay_behind_the_news_end_the_stream() {
-    let desk = desk().await;
-    let mut stream = desk.open();
-    next(&mut stream).await;
-    stream.mailbox.nudge(99);
-    let reading = tokio::spawn(async move { next(&mut stream).await });
-    while !reading.is_finished() {
-        tokio::time::advance(Duration::from_millis(10)).await;
-        tokio::task::yield_now().await;
-    }
-    let close = reading.await.unwrap();
-    assert_eq!(close.event, "close");
-    assert!(close.data.as_deref().unwrap().contains("\"reason\":\"store_down\""));
 }
 
 fn message_id(block: &Block) -> NotificationId {

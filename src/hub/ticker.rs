@@ -1,13 +1,16 @@
-//! One ticker for all streams: heartbeats, ends of tokens, and the check of their revs against the heads.
+//! One ticker for all streams: heartbeats, ends of tokens, readers that take nothing, and the check of the streams' revs
+//! against the heads.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::Inner;
-use super::mailbox::Mailbox;
+use super::close::GRACE_TICKS;
+use super::mailbox::{Mailbox, Untaken};
 use crate::clock::Clock;
 use crate::domain::ids::{Millis, Rev};
 use crate::wire::event::CloseReason;
@@ -25,8 +28,10 @@ pub(super) async fn run(hub: Weak<Inner>, clock: Clock) {
         tokio::time::sleep(to_next_second(clock.now())).await;
         let Some(hub) = hub.upgrade() else { return };
         let tick = started.elapsed().as_secs();
-        hub.ticks.store(tick, Ordering::Relaxed);
-        visit(&hub, tick, clock.now());
+        // A process that was stopped for long did not wait for its readers meanwhile.
+        let passed = tick.saturating_sub(hub.ticks.swap(tick, Ordering::Relaxed)).min(1);
+        let now = clock.now();
+        hub.registry.for_each(|mailbox| look_after(&hub, mailbox, passed, tick, now));
         confirm(&hub, std::mem::take(&mut suspects));
         if tick >= next_check {
             next_check = tick + HEAD_CHECK_TICKS;
@@ -39,22 +44,29 @@ fn to_next_second(now: Millis) -> Duration {
     Duration::from_millis(1_000 - now.rem_euclid(1_000).unsigned_abs())
 }
 
-fn visit(hub: &Inner, tick: u64, now: Millis) {
-    let heartbeat = hub.config.heartbeat.as_secs();
-    hub.registry.for_each(|mailbox| {
-        if mailbox.expires_at() <= now {
-            mailbox.close(CloseReason::TokenExpired);
-        } else if tick >= mailbox.sent_at() + heartbeat {
-            mailbox.ring();
+fn look_after(hub: &Inner, mailbox: &Mailbox, passed: u64, tick: u64, now: Millis) {
+    match mailbox.pass(passed) {
+        Untaken::Close(ticks) => {
+            if ticks == GRACE_TICKS {
+                debug!(user = %mailbox.arrival.user, "a stream's close is not taken; its connection is cut");
+                mailbox.arrival.cut.begin();
+            }
         }
-    });
+        Untaken::News(_) if mailbox.arrival.expires_at <= now => mailbox.close(CloseReason::TokenExpired),
+        Untaken::News(ticks) if ticks >= hub.config.too_slow.as_secs() => mailbox.close(CloseReason::TooSlow),
+        Untaken::News(_) => {
+            if tick >= mailbox.sent_at() + hub.config.heartbeat.as_secs() {
+                mailbox.ring();
+            }
+        }
+    }
 }
 
 /// The streams whose rev is not their inbox's head, with that head. Most only have news under way.
 fn suspect(hub: &Inner) -> Vec<(Arc<Mailbox>, Rev)> {
     let mut suspects = Vec::new();
     hub.registry.for_each(|mailbox| {
-        if let Some(head) = hub.store.head_in_memory(mailbox.user())
+        if let Some(head) = hub.store.head_in_memory(&mailbox.arrival.user)
             && head != mailbox.told()
         {
             suspects.push((mailbox.clone(), head));
@@ -67,7 +79,7 @@ fn suspect(hub: &Inner) -> Vec<(Arc<Mailbox>, Rev)> {
 fn confirm(hub: &Inner, suspects: Vec<(Arc<Mailbox>, Rev)>) {
     for (mailbox, head) in suspects {
         let behind = mailbox.told() < head;
-        let ahead = hub.store.head_in_memory(mailbox.user()).is_some_and(|head| head < mailbox.told());
+        let ahead = hub.store.head_in_memory(&mailbox.arrival.user).is_some_and(|head| head < mailbox.told());
         if behind || ahead {
             mailbox.nudge(head);
         }

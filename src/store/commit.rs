@@ -7,7 +7,7 @@ use crate::domain::change::{Change, Counts};
 use crate::domain::ids::{NotificationId, Rev, UserId};
 
 /// Where a caller waits for its answer.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+pub(super) type Reply = oneshot::Sender<Result<Answer, Error>>;
 
 /// What became of one draft for one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,51 @@ pub struct Appended {
 pub struct Marked {
     pub changed: u64,
     pub counts: Counts,
+}
+
+/// What a retraction did: whether a row went, and the counts after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retracted {
+    pub removed: bool,
+    pub counts: Counts,
+}
+
+/// What one step of a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Notifications that went.
+    pub rows: u64,
+    /// It stopped at its bound: there may be more to sweep at once.
+    pub more: bool,
+}
+
+/// What a caller of the writer is told.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Those that are no duplicates are in the order of the changes.
+    Appended(Vec<Appended>),
+    Marked(Marked),
+    Retracted(Retracted),
+    /// Whether there was an inbox.
+    Erased(bool),
+    Swept(Swept),
+    Done,
+}
+
+/// What one job did, once it is committed.
+pub(super) struct Outcome {
+    /// In rev order.
+    pub changes: Vec<Change>,
+    /// Whose inbox is one no more.
+    pub ended: Option<UserId>,
+    pub answer: Answer,
+}
+
+impl Outcome {
+    /// Of a job that did at most one change.
+    pub fn new(change: Option<Change>, answer: Answer) -> Self {
+        Self { changes: change.into_iter().collect(), ended: None, answer }
+    }
 }
 
 /// Groups of committed jobs, in commit order.
@@ -55,54 +100,25 @@ impl Commits {
 /// One committed group.
 pub struct Commit(pub(super) Vec<Done>);
 
-impl Commit {
-    /// Hands each change to `offer`, which says how many streams took it, and answers each caller.
-    pub fn tell(self, mut offer: impl FnMut(&Change) -> usize) {
-        for done in self.0 {
-            let streams: Vec<usize> = done.changes.iter().map(&mut offer).collect();
-            done.answer.send(&streams);
-        }
-    }
-}
-
-/// One committed job: its changes in rev order, and what its caller is told.
+/// One committed job, and where its caller waits.
 pub(super) struct Done {
-    pub changes: Vec<Change>,
-    pub answer: Answer,
+    pub outcome: Outcome,
+    pub reply: Reply,
 }
 
-pub(super) enum Answer {
-    /// `results` that are no duplicates are in the order of the changes.
-    Appended {
-        results: Vec<Appended>,
-        reply: Reply<Vec<Appended>>,
-    },
-    Marked {
-        marked: Marked,
-        reply: Reply<Marked>,
-    },
-}
-
-impl Answer {
-    /// A caller that hung up changes nothing.
-    fn send(self, streams: &[usize]) {
-        match self {
-            Answer::Appended { mut results, reply } => {
+impl Commit {
+    /// Tells all in commit order: each change to `offer`, which says how many streams took it, each user whose inbox was
+    /// erased to `ended`, and each caller its answer.
+    pub fn tell(self, mut offer: impl FnMut(&Change) -> usize, mut ended: impl FnMut(&UserId)) {
+        for Done { outcome: Outcome { changes, ended: erased, mut answer }, reply } in self.0 {
+            let streams: Vec<usize> = changes.iter().map(&mut offer).collect();
+            erased.iter().for_each(&mut ended);
+            if let Answer::Appended(results) = &mut answer {
                 let made = results.iter_mut().filter(|result| !result.duplicate);
-                for (result, streams) in made.zip(streams) {
-                    result.streams = *streams;
-                }
-                let _ = reply.send(Ok(results));
+                made.zip(streams).for_each(|(result, streams)| result.streams = streams);
             }
-            Answer::Marked { marked, reply } => drop(reply.send(Ok(marked))),
-        }
-    }
-
-    /// The commit did not happen after all.
-    pub fn refuse(self, error: Error) {
-        match self {
-            Answer::Appended { reply, .. } => drop(reply.send(Err(error))),
-            Answer::Marked { reply, .. } => drop(reply.send(Err(error))),
+            // A caller that hung up changes nothing.
+            let _ = reply.send(Ok(answer));
         }
     }
 }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use super::commit::{Appended, Marked, Reply};
-use super::error::{Error, Fatal};
-use crate::domain::ids::{NotificationId, Rev, UserId};
-use crate::domain::notification::Addressed;
+use super::commit::Reply;
+use super::error::Error;
+use crate::domain::ids::{Millis, NotificationId, Rev, UserId};
+use crate::domain::notification::{Addressed, Key};
 
 /// What to do to rows of one inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,54 +30,51 @@ pub enum Selection {
     All,
 }
 
-/// A unit of work: done whole or not at all.
-pub(super) enum Job {
-    Append {
-        drafts: Vec<Addressed>,
-        reply: Reply<Vec<Appended>>,
-    },
+/// A unit of work, done whole or not at all, and where its caller waits.
+pub(super) struct Job {
+    pub task: Task,
+    pub reply: Reply,
+}
+
+pub(super) enum Task {
+    Append(Vec<Addressed>),
     Mark {
         user: UserId,
         mark: Mark,
         origin: Option<Arc<str>>,
-        reply: Reply<Marked>,
     },
+    Retract {
+        user: UserId,
+        key: Key,
+    },
+    RefuseBefore {
+        user: UserId,
+        not_before: Millis,
+    },
+    Erase(UserId),
+    Sweep,
     /// The last one: everything before it is done, and nothing after it.
-    Finish {
-        reply: oneshot::Sender<Result<(), Fatal>>,
-    },
+    Finish,
     #[cfg(test)]
-    Panic {
-        reply: Reply<()>,
-    },
+    Panic,
 }
 
 /// A row's weight beside its texts, for the queue's bound in bytes.
 const ROW_BYTES: usize = 128;
 
 impl Job {
-    pub fn append(drafts: Vec<Addressed>, reply: Reply<Vec<Appended>>) -> Self {
-        Job::Append { drafts, reply }
-    }
-
-    pub fn mark(user: UserId, mark: Mark, origin: Option<Arc<str>>, reply: Reply<Marked>) -> Self {
-        Job::Mark { user, mark, origin, reply }
-    }
-
     /// Rows that it names, of which the queue holds a bounded number.
     pub fn rows(&self) -> usize {
-        match self {
-            Job::Append { drafts, .. } => drafts.iter().map(|draft| draft.users.len()).sum(),
-            Job::Mark { mark: Mark::Read(Selection::Ids(ids)), .. } => ids.len().max(1),
-            Job::Mark { .. } => 1,
-            Job::Finish { .. } => 0,
-            #[cfg(test)]
-            Job::Panic { .. } => 1,
+        match &self.task {
+            Task::Append(drafts) => drafts.iter().map(|draft| draft.users.len()).sum(),
+            Task::Mark { mark: Mark::Read(Selection::Ids(ids)), .. } => ids.len().max(1),
+            Task::Finish => 0,
+            _ => 1,
         }
     }
 
     pub fn bytes(&self) -> usize {
-        let Job::Append { drafts, .. } = self else { return self.rows() * ROW_BYTES };
+        let Task::Append(drafts) = &self.task else { return self.rows() * ROW_BYTES };
         let weigh = |draft: &Addressed| draft.notification.body.as_str().len() + draft.users.len() * ROW_BYTES;
         drafts.iter().map(weigh).sum()
     }
@@ -87,12 +82,6 @@ impl Job {
     /// Tells the caller that nothing was done.
     pub fn refuse(self, error: Error) {
         // A caller that hung up is told nothing.
-        match self {
-            Job::Append { reply, .. } => drop(reply.send(Err(error))),
-            Job::Mark { reply, .. } => drop(reply.send(Err(error))),
-            Job::Finish { .. } => {}
-            #[cfg(test)]
-            Job::Panic { reply } => drop(reply.send(Err(error))),
-        }
+        let _ = self.reply.send(Err(error));
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::error::{Error, Fatal};
-use super::job::Job;
+use super::commit::Reply;
+use super::error::Error;
+use super::job::{Job, Task};
 use crate::domain::limits::{QUEUE_BYTES, QUEUE_ROWS};
 
 /// The way in: a job is let in while fewer rows and bytes wait than the bounds, whatever its own size, so that the
@@ -49,8 +50,8 @@ impl Queue {
     }
 
     /// Queues the last job.
-    pub fn finish(&self, reply: oneshot::Sender<Result<(), Fatal>>) -> Result<(), Error> {
-        self.sender.send(Job::Finish { reply }).map_err(|_| Error::Down)
+    pub fn finish(&self, reply: Reply) -> Result<(), Error> {
+        self.sender.send(Job { task: Task::Finish, reply }).map_err(|_| Error::Down)
     }
 }
 
@@ -84,13 +85,15 @@ impl Jobs {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
     use crate::domain::draft::check;
 
     fn job(users: usize) -> Job {
         let users: Vec<String> = (0..users).map(|n| format!("u{n}")).collect();
         let draft = check(serde_json::json!({"users": users, "type": "like", "content": "x"})).unwrap();
-        Job::append(vec![draft], oneshot::channel().0)
+        Job { task: Task::Append(vec![draft]), reply: oneshot::channel().0 }
     }
 
     #[test]
@@ -107,7 +110,7 @@ mod tests {
     fn bytes_are_bounded_as_rows_are() {
         let (queue, mut jobs) = Queue::new();
         let draft = check(serde_json::json!({"user": "u", "type": "like", "content": "x".repeat(4096)})).unwrap();
-        let heavy = || Job::append(vec![draft.clone(); 1_000], oneshot::channel().0);
+        let heavy = || Job { task: Task::Append(vec![draft.clone(); 1_000]), reply: oneshot::channel().0 };
         let admitted = std::iter::repeat_with(|| queue.admit(heavy())).take_while(Result::is_ok).count();
         assert_eq!(admitted, QUEUE_BYTES.div_ceil(heavy().bytes()));
         while jobs.next_waiting().is_some() {}

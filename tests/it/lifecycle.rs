@@ -50,7 +50,7 @@ async fn a_signal_under_streams_and_posts_loses_nothing() {
         let last = reader.received().last().unwrap();
         assert_eq!((close.reason.as_str(), close.reconnect), ("draining", true));
         assert_eq!(last.block.retry, Some(close.retry_ms));
-        assert!((2_000..=5_000).contains(&close.retry_ms), "{close:?}");
+        assert!((2_000..=15_000).contains(&close.retry_ms), "{close:?}");
         assert_eq!(last.block.id.as_deref(), reader.cursor(), "from where it is to come back");
         retries.insert(close.retry_ms);
     }
@@ -163,8 +163,8 @@ async fn who_comes_with_the_drain_is_told_to_come_back() {
     let (_, answers) = tokio::join!(server.stop(), patience::within(finishing));
     let answers = answers.expect("answers");
     assert_eq!(answers.iter().map(|(head, _)| head.status).collect::<Vec<_>>(), [503, 200, 503, 200]);
-    for (head, body) in [&answers[0], &answers[2]] {
-        assert_eq!(head.header("retry-after"), Some("2"));
+    for ((head, body), seconds) in [(&answers[0], 2..=2), (&answers[2], 2..=15)] {
+        assert!(seconds.contains(&head.header("retry-after").unwrap().parse().unwrap()), "{head:?}");
         assert_eq!(body.parse::<Value>().unwrap()["code"], "draining");
     }
     let close = &answers[3].1;

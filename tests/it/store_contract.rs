@@ -1,5 +1,9 @@
 //! What every store must do, whatever it is built on: revs, counts, keys, marks, pages, cursors.
 
+mod erasures;
+mod retractions;
+mod sweeps;
+
 use lumen_inbox::domain::change::{Entry, Rows, What};
 use lumen_inbox::domain::cursor::{Cursor, Presented, Reason};
 use lumen_inbox::domain::limits::{LOG_ENTRIES, PAGE_ENTRIES, REPLAY_ENTRIES};

@@ -123,7 +123,7 @@ async fn a_foreign_a_newer_and_a_damaged_file_are_refused() {
         let own = "PRAGMA application_id = 0x4c754d6e; PRAGMA user_version = 99";
         Connection::open(path).unwrap().execute_batch(own).unwrap();
     });
-    assert!(matches!(newer.await, OpenError::Newer { found: 99, known: 1, .. }));
+    assert!(matches!(newer.await, OpenError::Newer { found: 99, known: 2, .. }));
     let damaged = refusal(|path| fs::write(path, vec![0x5a; 8192]).unwrap());
     assert!(matches!(damaged.await, OpenError::Damaged { .. }));
     let flipped = refusal(|path| {

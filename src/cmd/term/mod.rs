@@ -7,7 +7,7 @@ mod progress;
 mod text;
 
 pub use interrupt::Interrupt;
-pub use notes::{Notes, fault};
+pub use notes::{Notes, failure, fault};
 pub use out::{ClosedPipe, Out};
 pub use progress::Progress;
 pub use text::{count, local_time, shown};

@@ -9,7 +9,7 @@ use crate::domain::draft::{Fault, check};
 use crate::domain::limits::{BATCH_BYTES, REQUEST_ROWS};
 use crate::domain::notification::Addressed;
 use crate::http::App;
-use crate::http::door::body;
+use crate::http::door::body::{self, Allowance};
 use crate::http::edge::answer::json;
 use crate::http::edge::caller::Producer;
 use crate::http::edge::headers::expect_media;
@@ -23,7 +23,7 @@ pub async fn post(State(app): State<App>, _: Producer, request: Request) -> Resu
     let (head, body) = request.into_parts();
     expect_media(&head.headers, &[NDJSON, "application/ndjson", "application/jsonl"])?;
     let key = idempotency_key(&head.headers)?.map(str::to_owned);
-    let body = body::read(body, BATCH_BYTES).await?;
+    let body = body::read(body, BATCH_BYTES, Allowance::of(&app)).await?;
 
     // Eight megabytes take some 100 ms to check, for which no stream should wait.
     let checked = tokio::task::spawn_blocking(move || Batch::check(&body, key.as_deref()));

@@ -12,7 +12,7 @@ use crate::domain::draft::{shown, unknown_field};
 use crate::domain::ids::UserId;
 use crate::domain::limits::{BODY_BYTES, MARK_IDS};
 use crate::http::App;
-use crate::http::door::body;
+use crate::http::door::body::{self, Allowance};
 use crate::http::edge::answer::json;
 use crate::http::edge::caller::User;
 use crate::http::edge::headers::{expect_media, origin};
@@ -22,12 +22,12 @@ use crate::wire::json::parse;
 use crate::wire::problem::{FieldError, Problem};
 
 pub async fn read(State(app): State<App>, User(user): User, request: Request) -> Result<Response, Problem> {
-    let (headers, wanted) = read_json::<ReadRequest>(request, &["ids", "up_to", "all"]).await?;
+    let (headers, wanted) = read_json::<ReadRequest>(&app, request, &["ids", "up_to", "all"]).await?;
     mark(&app, user, Mark::Read(selection(wanted)?), &headers).await
 }
 
 pub async fn seen(State(app): State<App>, User(user): User, request: Request) -> Result<Response, Problem> {
-    let (headers, SeenRequest { up_to }) = read_json(request, &["up_to"]).await?;
+    let (headers, SeenRequest { up_to }) = read_json(&app, request, &["up_to"]).await?;
     mark(&app, user, Mark::Seen(up_to), &headers).await
 }
 
@@ -64,10 +64,14 @@ async fn mark(app: &App, user: UserId, mark: Mark, headers: &HeaderMap) -> Resul
 }
 
 /// A request's headers, and its body as what it should be, with these fields.
-async fn read_json<T: DeserializeOwned>(request: Request, fields: &[&str]) -> Result<(HeaderMap, T), Problem> {
+async fn read_json<T: DeserializeOwned>(
+    app: &App,
+    request: Request,
+    fields: &[&str],
+) -> Result<(HeaderMap, T), Problem> {
     let (head, body) = request.into_parts();
     expect_media(&head.headers, &["application/json"])?;
-    let body = body::read(body, BODY_BYTES).await?;
+    let body = body::read(body, BODY_BYTES, Allowance::of(app)).await?;
     let value = parse(&body).map_err(|fault| malformed_json(&fault))?;
     Ok((head.headers, wanted(value, fields)?))
 }

@@ -9,7 +9,7 @@ use super::faults::{Faults, conflict, malformed_json};
 use crate::domain::draft::{DRAFT_TOO_LARGE, Fault, check};
 use crate::domain::limits::BODY_BYTES;
 use crate::http::App;
-use crate::http::door::body;
+use crate::http::door::body::{self, Allowance};
 use crate::http::edge::answer::json;
 use crate::http::edge::caller::Producer;
 use crate::http::edge::headers;
@@ -22,7 +22,7 @@ pub async fn post(State(app): State<App>, _: Producer, request: Request) -> Resu
     let (head, body) = request.into_parts();
     headers::expect_media(&head.headers, &["application/json"])?;
     let key = idempotency_key(&head.headers)?.map(str::to_owned);
-    let body = body::read(body, BODY_BYTES).await?;
+    let body = body::read(body, BODY_BYTES, Allowance::of(&app)).await?;
 
     let draft = parse(&body).map_err(|fault| malformed_json(&fault))?;
     // Who names `users` is answered with a list, also when it has one entry.

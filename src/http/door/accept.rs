@@ -1,15 +1,16 @@
 //! The accept loop: connections in, until the shutdown; then all of them out.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::connection;
+use super::listener::{Connection, Listeners};
 use crate::shutdown::Shutdown;
 
 /// Pause while descriptors or memory have run out: those that are open go on, and each that ends makes room.
@@ -17,22 +18,36 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// One line a minute tells of that, not ten a second.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
+/// How connections are held.
+#[derive(Debug, Clone, Copy)]
+pub struct Hold {
+    /// Open at a time; more wait to be accepted.
+    pub connections: usize,
+    pub head_timeout: Duration,
+    pub drain_window: Duration,
+}
+
 /// Serves `router` on every connection until `shutdown` begins, then waits for those that are open.
-pub async fn serve(listener: TcpListener, router: Router, drain_window: Duration, shutdown: Shutdown) {
+pub async fn serve(mut listeners: Listeners, router: Router, hold: Hold, shutdown: Shutdown) {
     let mut connections = JoinSet::new();
     let mut complaint = Complaint::default();
     loop {
+        let has_room = connections.len() < hold.connections;
+        if !has_room {
+            complaint.tell("as many connections as configured are open; more wait until one ends");
+        }
         tokio::select! {
             () = shutdown.begun() => break,
             Some(ended) = connections.join_next() => tell_panic(ended),
-            accepted = next(&listener, &mut complaint) => {
-                connections.spawn(connection::serve(accepted, router.clone(), shutdown.clone()));
+            (socket, address) = next(&mut listeners, &mut complaint), if has_room => {
+                let serving = connection::serve(socket, address, router.clone(), hold.head_timeout, shutdown.clone());
+                connections.spawn(serving);
             }
         }
     }
     // From here on the system refuses who comes.
-    drop(listener);
-    drain(connections, drain_window).await;
+    drop(listeners);
+    drain(connections, hold.drain_window).await;
 }
 
 async fn drain(mut connections: JoinSet<()>, window: Duration) {
@@ -47,12 +62,12 @@ async fn drain(mut connections: JoinSet<()>, window: Duration) {
     }
 }
 
-async fn next(listener: &TcpListener, complaint: &mut Complaint) -> TcpStream {
+async fn next(listeners: &mut Listeners, complaint: &mut Complaint) -> (Connection, Option<IpAddr>) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
+        match listeners.accept().await {
+            Ok(accepted) => return accepted,
             Err(fault) if is_exhaustion(&fault) => {
-                complaint.tell(&fault);
+                complaint.tell(&format!("{fault}; raise the limit of open files (ulimit -n)"));
                 sleep(ACCEPT_PAUSE).await;
             }
             // The peer was gone before it was accepted: the next one is waiting.
@@ -72,9 +87,9 @@ struct Complaint {
 }
 
 impl Complaint {
-    fn tell(&mut self, fault: &io::Error) {
+    fn tell(&mut self, why: &str) {
         if self.told.is_none_or(|told| told.elapsed() >= COMPLAINT_PAUSE) {
-            warn!(%fault, "cannot accept connections; raise the limit of open files (ulimit -n)");
+            warn!(why, "no connection is accepted for now");
             self.told = Some(Instant::now());
         }
     }
@@ -95,15 +110,19 @@ mod tests {
     use axum::http::StatusCode;
     use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::sync::mpsc;
     use tokio::task::JoinHandle;
 
     use super::*;
+    use crate::budget::Budget;
     use crate::domain::limits::HEAD_BYTES;
-    use crate::http::door::body::{self, BodyFault};
-    use crate::http::door::options::bind;
+    use crate::http::door::body::{self, Allowance, BodyFault};
+    use crate::http::door::listener::{Address, Listener};
 
-    const DRAIN_WINDOW: Duration = Duration::from_secs(10);
+    const HOLD: Hold =
+        Hold { connections: 100, head_timeout: Duration::from_secs(10), drain_window: Duration::from_secs(10) };
+    const BODY_TIME: Duration = Duration::from_secs(30);
 
     struct Server {
         addr: std::net::SocketAddr,
@@ -113,16 +132,26 @@ mod tests {
 
     impl Server {
         fn start(router: Router) -> Self {
-            let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-            let addr = listener.local_addr().unwrap();
+            Self::start_with(router, HOLD)
+        }
+
+        fn start_with(router: Router, hold: Hold) -> Self {
+            let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+            let Address::Tcp(addr) = listener.address().unwrap() else { unreachable!("it is TCP") };
             let shutdown = Shutdown::default();
-            let done = tokio::spawn(serve(listener, router, DRAIN_WINDOW, shutdown.clone()));
+            let done = tokio::spawn(serve(Listeners::new(vec![listener]), router, hold, shutdown.clone()));
             Self { addr, shutdown, done }
         }
 
         async fn connect(&self) -> TcpStream {
             TcpStream::connect(self.addr).await.unwrap()
         }
+    }
+
+    /// How many bytes a body has.
+    async fn read(body: Body, limit: usize) -> Result<usize, BodyFault> {
+        let budget = Budget::new(1024 * 1024);
+        body::read(body, limit, Allowance { time: BODY_TIME, budget: &budget }).await.map(|taken| taken.len())
     }
 
     /// Reads up to and with `end`.
@@ -180,13 +209,34 @@ mod tests {
         let begun = Instant::now();
         server.shutdown.begin();
         server.done.await.unwrap();
-        assert_eq!(begun.elapsed().as_secs(), DRAIN_WINDOW.as_secs());
+        assert_eq!(begun.elapsed().as_secs(), HOLD.drain_window.as_secs());
+    }
+
+    #[tokio::test]
+    async fn more_than_may_be_open_wait_until_one_ends() {
+        let hold = Hold { connections: 2, ..HOLD };
+        let server = Server::start_with(Router::new().route("/", get(|| async { "hi" })), hold);
+        let get = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        let (mut first, mut second, mut third) =
+            (server.connect().await, server.connect().await, server.connect().await);
+        third.write_all(get).await.unwrap();
+        for _ in 0..100 {
+            for served in [&mut first, &mut second] {
+                served.write_all(get).await.unwrap();
+                read_until(served, "\r\n\r\nhi").await;
+            }
+            assert_eq!(third.try_read(&mut [0; 64]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+        drop(first);
+        read_until(&mut third, "\r\n\r\nhi").await;
+        second.write_all(get).await.unwrap();
+        read_until(&mut second, "\r\n\r\nhi").await;
     }
 
     #[tokio::test]
     async fn a_refusal_reaches_a_client_that_is_still_sending() {
         let refuse = post(|request: Request<Body>| async {
-            match body::read(request.into_body(), 1024).await {
+            match read(request.into_body(), 1024).await {
                 Err(BodyFault::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
                 _ => StatusCode::OK,
             }
@@ -206,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_is_refused_unread_is_not_asked_for() {
         let refuse = post(|request: Request<Body>| async {
-            assert_eq!(body::read(request.into_body(), 1024).await, Err(BodyFault::TooLarge { limit: 1024 }));
+            assert_eq!(read(request.into_body(), 1024).await, Err(BodyFault::TooLarge { limit: 1024 }));
             StatusCode::PAYLOAD_TOO_LARGE
         });
         let server = Server::start(Router::new().route("/", refuse));

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod caller;
+pub mod client;
 pub mod headers;
 pub mod problem;
 pub mod query;

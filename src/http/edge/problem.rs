@@ -58,11 +58,26 @@ impl From<TokenFault> for Problem {
                 "come back with a fresh token; `lumen token --user ID` or `lumen token --producer` signs one"
             }
             TokenFault::NotYetValid => "set the signer's clock right, or wait",
-            TokenFault::WrongAudience => "send a token without aud",
-            TokenFault::WrongKey => "sign with the bytes of the file `key` in the server's data directory",
+            TokenFault::WrongIssuer(_) => {
+                "send a token whose iss is the one that the server's configuration names (auth.issuer)"
+            }
+            TokenFault::WrongAudience(_) => {
+                "send a token whose aud has a name that the server's configuration gives it (auth.audience), or one \
+                 without aud where it gives none"
+            }
+            TokenFault::WrongKey => {
+                "sign with a key that the server has: the bytes of the file `key` in its data directory, or the other \
+                 half of one that its configuration names (auth.keys)"
+            }
             TokenFault::Malformed => "send the token as `lumen token --user ID` or `lumen token --producer` prints it",
-            TokenFault::WrongAlgorithm => "send a JWT that is signed with HS256",
+            TokenFault::WrongAlgorithm => {
+                "sign with HS256 and the bytes of the file `key` in the server's data directory, or with RS256, ES256 \
+                 or EdDSA by a key that its configuration names (auth.keys)"
+            }
             TokenFault::Claim(_) => "sign a token with sub and exp, and with scope for others than users",
+            TokenFault::Revoked => {
+                "come back with a token that was signed after that and says so in iat; `lumen token --user ID` signs one"
+            }
         };
         Problem::new(401, fault.code(), "Not let in", fault.to_string(), cure)
     }
@@ -75,11 +90,15 @@ impl From<BodyFault> for Problem {
             BodyFault::TooLarge { .. } => {
                 Problem::new(413, "body_too_large", "The body is too large", detail, "send it in several requests")
             }
-            BodyFault::TooSlow => {
+            BodyFault::TooSlow { .. } => {
                 Problem::new(408, "body_too_slow", "The body came too slowly", detail, "send it again, or less at once")
             }
             BodyFault::Broken => {
                 Problem::new(400, "body_broken", "The body is not whole", detail, "send the request again")
+            }
+            BodyFault::NoRoom => {
+                let cure = "send the same request again after Retry-After";
+                Problem::new(503, "busy", "The server is busy", detail, cure).retry_after(1)
             }
         }
     }

@@ -1,29 +1,31 @@
-//! `GET /notifications/stream`: reads where the client stands, and subscribes.
+//! `GET /notifications/stream`: reads where the client stands, and subscribes. How it is refused is `refusal`'s.
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::body::Events;
+use super::refusal;
 use crate::domain::cursor::Presented;
 use crate::domain::limits::LIST_PAGE_MAX;
 use crate::http::App;
+use crate::http::door::peer::Peer;
 use crate::http::edge::caller::StreamUser;
-use crate::http::edge::problem::draining;
+use crate::http::edge::client::Client;
 use crate::http::edge::query::{Query, bad_parameter};
-use crate::hub::{Refused, Request};
-use crate::shutdown::Shutdown;
-use crate::wire::event::{CloseReason, close};
+use crate::hub::Request;
 use crate::wire::problem::Problem;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-const EVENT_STREAM: &str = "text/event-stream";
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 pub async fn get(
     State(app): State<App>,
     caller: StreamUser,
+    client: Client,
+    peer: Peer,
     method: Method,
     headers: HeaderMap,
     uri: Uri,
@@ -42,13 +44,13 @@ pub async fn get(
         snapshot,
         expires_at,
         issued_at,
-        from: None,
-        counts_for_address: false,
-        cut: Shutdown::default(),
+        from: client.from,
+        counts_for_address: client.counts_for_address,
+        cut: peer.cut,
     };
     match app.hub.subscribe(request) {
         Ok(subscription) => Ok(response(Body::new(Events(subscription)))),
-        Err(Refused::Draining) => refuse(CloseReason::Draining, cursor, app.hub.retry_ms(), &headers),
+        Err(refused) => refusal::tell(refused, cursor, app.hub.retry_ms(refused.reason()), &headers),
     }
 }
 
@@ -85,24 +87,7 @@ fn snapshot(query: &Query) -> Result<usize, Problem> {
         .ok_or_else(|| bad_parameter(format!("snapshot is a number from 0 to {LIST_PAGE_MAX}")))
 }
 
-/// An EventSource gives up for good on anything but 200, so it is refused in-band; others get the status.
-fn refuse(reason: CloseReason, cursor: Presented, retry_ms: u64, headers: &HeaderMap) -> Result<Response, Problem> {
-    if !names_event_stream(headers) {
-        return Err(draining());
-    }
-    let id = match cursor {
-        Presented::Cursor(cursor) => Some(cursor),
-        Presented::Nothing | Presented::Unreadable => None,
-    };
-    Ok(response(Body::from(close(id, reason, retry_ms))))
-}
-
-fn names_event_stream(headers: &HeaderMap) -> bool {
-    let mut ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-    ranges.any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(EVENT_STREAM))
-}
-
-fn response(body: Body) -> Response {
+pub(super) fn response(body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
@@ -168,24 +153,6 @@ mod tests {
         assert_eq!(snapshot(&query("snapshot=100")).unwrap(), 100);
         for bad in ["snapshot=101", "snapshot=", "snapshot=-1", "snapshot=x", "snapshot=1&snapshot=1"] {
             assert_eq!(snapshot(&query(bad)).unwrap_err().status, 400, "{bad}");
-        }
-    }
-
-    #[test]
-    fn only_an_event_source_is_refused_in_band() {
-        let refused =
-            |accept: &[&[u8]]| refuse(CloseReason::Draining, Presented::Nothing, 2_000, &headers(ACCEPT, accept));
-        for events in [
-            &[&b"text/event-stream"[..]][..],
-            &[b"text/html, TEXT/Event-Stream;q=0.9"],
-            &[b"a/b", EVENT_STREAM.as_bytes()],
-        ] {
-            let response = refused(events).unwrap();
-            assert_eq!(response.status(), 200);
-            assert_eq!(response.headers()["content-type"], "text/event-stream");
-        }
-        for other in [&[][..], &[&b"*/*"[..]], &[b"application/json"]] {
-            assert_eq!(refused(other).unwrap_err().status, 503);
         }
     }
 }

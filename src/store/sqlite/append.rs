@@ -9,11 +9,11 @@ use super::cache::Inbox;
 use super::fault::Fault;
 use super::group::Group;
 use super::keys;
-use crate::domain::change::{Change, Entry, Item};
+use crate::domain::change::{Entry, Item};
 use crate::domain::ids::{NotificationId, UserId};
 use crate::domain::notification::{Addressed, Fingerprint, Key, Notification};
 use crate::random;
-use crate::store::commit::Appended;
+use crate::store::commit::{Answer, Appended, Outcome};
 use crate::store::error::{Conflict, Error};
 
 /// What one draft is for one user.
@@ -22,10 +22,7 @@ enum Step {
     Duplicate(NotificationId),
 }
 
-/// The changes, in rev order, and the results, in the drafts' order.
-pub(super) type Outcome = (Vec<Change>, Vec<Appended>);
-
-/// Appends all drafts, or none where a key holds another body.
+/// Appends all drafts, or none where a key holds another body. The results are in the drafts' order.
 pub(super) fn append(group: &mut Group, drafts: &[Addressed]) -> Result<Result<Outcome, Error>, Fault> {
     let steps = match plan(group, drafts)? {
         Ok(steps) => steps,
@@ -51,7 +48,7 @@ pub(super) fn append(group: &mut Group, drafts: &[Addressed]) -> Result<Result<O
         let user = user.clone();
         results.push(Appended { draft, id, user, rev: inbox.head, unread: inbox.unread, streams: 0, duplicate });
     }
-    Ok(Ok((changes, results)))
+    Ok(Ok(Outcome { changes, ended: None, answer: Answer::Appended(results) }))
 }
 
 /// Tells for each row whether it is new, without writing, so that a job at fault leaves the group as it was.

@@ -60,12 +60,18 @@ impl Cache {
         self.get(user).map(|inbox| inbox.head)
     }
 
-    pub(super) fn enter(&self, copies: impl Iterator<Item = (UserId, Inbox)>) {
+    /// Takes changed inboxes; `None` is one that is its user's no more.
+    pub(super) fn enter(&self, copies: HashMap<UserId, Option<Inbox>>) {
         let mut inboxes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if inboxes.len() >= INBOXES {
             inboxes.clear();
         }
-        inboxes.extend(copies);
+        for (user, copy) in copies {
+            match copy {
+                Some(inbox) => drop(inboxes.insert(user, inbox)),
+                None => drop(inboxes.remove(&user)),
+            }
+        }
     }
 }
 
@@ -81,7 +87,7 @@ mod tests {
             let users = (0..(INBOXES as i64 * 5 / 2)).map(|n| (format!("u{n}").parse().unwrap(), Inbox::new(n)));
             let users: Vec<(UserId, Inbox)> = users.collect();
             for entered in users.chunks(group) {
-                cache.enter(entered.iter().cloned());
+                cache.enter(entered.iter().map(|(user, inbox)| (user.clone(), Some(*inbox))).collect());
                 assert!(cache.0.lock().unwrap().len() < INBOXES + group);
             }
             assert!(users.iter().rev().take(group).all(|(user, inbox)| cache.get(user) == Some(*inbox)));

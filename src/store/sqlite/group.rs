@@ -7,33 +7,60 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::cache::{Cache, Inbox};
 use super::fault::Fault;
+use super::overfull::Overfull;
 use crate::domain::change::{Change, Entry, Logged, Rows, What};
 use crate::domain::cursor::{Epoch, EpochSecret};
-use crate::domain::ids::{Millis, NotificationId, Rev, UserId};
+use crate::domain::ids::{Millis, NotificationId, Rev, UserId, UserIdFault};
 use crate::domain::limits::{EVENT_IDS, GENERATIONS, LOG_ENTRIES};
+use crate::store::refusals::Refusals;
 
 /// What the writer knows beside the database.
-pub(super) struct Context {
+pub(in crate::store) struct Context {
     pub cache: Arc<Cache>,
+    pub refusals: Arc<Refusals>,
+    pub overfull: Overfull,
     pub secret: Arc<EpochSecret>,
     pub generation: i64,
+    /// Age from which on a row is swept.
+    pub max_age: Millis,
+}
+
+/// What memory learns from a transaction, once it is committed.
+#[derive(Default)]
+pub(super) struct News {
+    /// `None` where the inbox is the user's no more.
+    copies: HashMap<UserId, Option<Inbox>>,
+    erased: Vec<i64>,
+    not_before: Vec<(UserId, Option<Millis>)>,
+}
+
+impl Context {
+    pub(super) fn take_in(&self, news: News) {
+        self.overfull.look_at(news.copies.values().flatten());
+        self.overfull.forget(&news.erased);
+        self.refusals.enter(news.not_before);
+        self.cache.enter(news.copies);
+    }
 }
 
 pub(super) struct Group<'a> {
     pub connection: &'a Connection,
     pub context: &'a Context,
     pub now: Millis,
-    copies: HashMap<UserId, Inbox>,
+    news: News,
 }
 
 impl<'a> Group<'a> {
     pub fn new(connection: &'a Connection, context: &'a Context, now: Millis) -> Self {
-        Self { connection, context, now, copies: HashMap::new() }
+        Self { connection, context, now, news: News::default() }
     }
 
     /// The user's inbox as this transaction has it, if there is one.
     pub fn inbox(&self, user: &UserId) -> Result<Option<Inbox>, Fault> {
-        match self.copies.get(user).copied().or_else(|| self.context.cache.get(user)) {
+        if let Some(copy) = self.news.copies.get(user) {
+            return Ok(*copy);
+        }
+        match self.context.cache.get(user) {
             Some(inbox) => Ok(Some(inbox)),
             None => Ok(load(self.connection, &self.context.secret, user)?),
         }
@@ -47,6 +74,14 @@ impl<'a> Group<'a> {
         let mut insert = self.connection.prepare_cached("INSERT INTO inbox (user) VALUES (?1)")?;
         insert.execute([user.as_str()])?;
         Ok(Inbox::new(self.connection.last_insert_rowid()))
+    }
+
+    /// Whose inbox it is; nobody's once it was erased.
+    pub fn owner(&self, inbox: i64) -> Result<Option<UserId>, Fault> {
+        let mut select = self.connection.prepare_cached("SELECT user FROM inbox WHERE id = ?1")?;
+        let user: Option<Option<String>> = select.query_row([inbox], |row| row.get(0)).optional()?;
+        let user = user.flatten().map(|user| user.parse());
+        user.transpose().map_err(|fault: UserIdFault| Fault::Job(fault.to_string()))
     }
 
     /// Takes the next rev. The first one of an inbox in this run of the server notes the generation.
@@ -106,7 +141,18 @@ impl<'a> Group<'a> {
 
     /// Takes a changed copy back.
     pub fn keep(&mut self, user: &UserId, inbox: Inbox) {
-        self.copies.insert(user.clone(), inbox);
+        self.news.copies.insert(user.clone(), Some(inbox));
+    }
+
+    /// The user has no inbox any more, and nothing that was known of it.
+    pub fn forget(&mut self, user: &UserId, inbox: &Inbox) {
+        self.news.copies.insert(user.clone(), None);
+        self.news.erased.push(inbox.id);
+        self.news.not_before.push((user.clone(), None));
+    }
+
+    pub fn refuse_before(&mut self, user: &UserId, not_before: Millis) {
+        self.news.not_before.push((user.clone(), Some(not_before)));
     }
 
     /// Writes the inboxes' rows, once each, as the last thing before COMMIT.
@@ -115,7 +161,7 @@ impl<'a> Group<'a> {
             "UPDATE inbox SET head = ?2, unread = ?3, unseen = ?4, seen = ?5, rows = ?6, logged = ?7, log_floor = ?8
              WHERE id = ?1",
         )?;
-        for inbox in self.copies.values() {
+        for inbox in self.news.copies.values().flatten() {
             let Inbox { id, head, unread, unseen, seen, rows, logged, log_floor, .. } = *inbox;
             let numbers = [head, unread, unseen, seen, rows, logged, log_floor].map(|number| number as i64);
             let [head, unread, unseen, seen, rows, logged, log_floor] = numbers;
@@ -124,9 +170,8 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// The copies, to enter the cache with.
-    pub fn into_copies(self) -> HashMap<UserId, Inbox> {
-        self.copies
+    pub fn into_news(self) -> News {
+        self.news
     }
 }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::rows::Found;
 use crate::domain::ids::{Millis, NotificationId};
 use crate::domain::limits::KEY_OUTLIVES_MS;
 use crate::domain::notification::{Fingerprint, Key};
@@ -48,16 +49,29 @@ pub(super) fn take(
     Ok(())
 }
 
-/// Lets the key of a row that its user removed live on for a while, so that a late retry brings nothing back.
-pub(super) fn outlive(
-    connection: &Connection,
-    inbox: i64,
-    hash: i64,
-    id: NotificationId,
-    now: Millis,
-) -> rusqlite::Result<()> {
+/// Lets the key of a row that is gone live on for a while, so that a late retry brings nothing back.
+pub(super) fn outlive(connection: &Connection, inbox: i64, row: &Found, now: Millis) -> rusqlite::Result<()> {
+    let Some(hash) = row.key_hash else { return Ok(()) };
     let mut update =
         connection.prepare_cached("UPDATE key SET lapses = ?4 WHERE inbox = ?1 AND hash = ?2 AND notification = ?3")?;
-    update.execute(params![inbox, hash, id.as_bytes(), now + KEY_OUTLIVES_MS])?;
+    update.execute(params![inbox, hash, row.id.as_bytes(), now + KEY_OUTLIVES_MS])?;
     Ok(())
+}
+
+/// Takes `key` from whoever has it, be it gone or not, and says who that was.
+pub(super) fn free(connection: &Connection, inbox: i64, key: &Key) -> rusqlite::Result<Option<NotificationId>> {
+    let mut delete = connection
+        .prepare_cached("DELETE FROM key WHERE inbox = ?1 AND hash = ?2 AND key = ?3 RETURNING notification")?;
+    let held =
+        delete.query_row(params![inbox, hash(key), key.as_str()], |row| row.get(0).map(NotificationId::from_bytes));
+    held.optional()
+}
+
+/// Removes up to so many keys that have lapsed; how many it were.
+pub(super) fn drop_lapsed(connection: &Connection, now: Millis, most: usize) -> rusqlite::Result<usize> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM key WHERE (inbox, hash, key) IN
+         (SELECT inbox, hash, key FROM key WHERE lapses <= ?1 ORDER BY lapses LIMIT ?2)",
+    )?;
+    delete.execute(params![now, most as i64])
 }

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::cache::Inbox;
 use super::fault::Fault;
 use super::group::Group;
 use super::keys;
-use crate::domain::change::{Change, Counts, Rows, What};
+use super::rows::{Found, find, remove, uncount};
+use crate::domain::change::{Counts, Rows, What};
 use crate::domain::ids::{NotificationId, Rev, UserId};
-use crate::store::commit::Marked;
+use crate::store::commit::{Answer, Marked, Outcome};
 use crate::store::error::Error;
 use crate::store::job::{Mark, Selection};
 
@@ -29,16 +30,16 @@ pub(super) fn mark(
     user: &UserId,
     mark: &Mark,
     origin: Option<&Arc<str>>,
-) -> Result<Result<(Option<Change>, Marked), Error>, Fault> {
+) -> Result<Result<Outcome, Error>, Fault> {
     let Some(mut inbox) = group.inbox(user)? else {
         let one = matches!(mark, Mark::Read(Selection::One(_)) | Mark::Unread(_) | Mark::Delete(_));
         let none = Marked { changed: 0, counts: Counts::default() };
-        return Ok(if one { Err(Error::NotFound) } else { Ok((None, none)) });
+        return Ok(if one { Err(Error::NotFound) } else { Ok(Outcome::new(None, Answer::Marked(none))) });
     };
     let before = inbox;
     let done = match mark {
         Mark::Read(Selection::One(id)) => match find(group, &inbox, *id)? {
-            Some(row) => read(group, &mut inbox, vec![(*id, row)])?,
+            Some(row) => read(group, &mut inbox, vec![row])?,
             None => return Ok(Err(Error::NotFound)),
         },
         Mark::Read(Selection::Ids(ids)) => {
@@ -51,7 +52,7 @@ pub(super) fn mark(
         Mark::Unread(id) | Mark::Delete(id) => {
             let Some(row) = find(group, &inbox, *id)? else { return Ok(Err(Error::NotFound)) };
             let removes = matches!(mark, Mark::Delete(_));
-            if removes { delete(group, &mut inbox, *id, row)? } else { unread(group, &mut inbox, *id, row)? }
+            if removes { delete(group, &mut inbox, row)? } else { unread(group, &mut inbox, row)? }
         }
     };
     let entry = done.told.map(|(what, rows)| group.log(&mut inbox, what, rows, origin)).transpose()?;
@@ -59,37 +60,19 @@ pub(super) fn mark(
     if inbox != before {
         group.keep(user, inbox);
     }
-    Ok(Ok((change, Marked { changed: done.changed, counts: inbox.counts() })))
-}
-
-#[derive(Clone, Copy)]
-struct Found {
-    number: i64,
-    rev: Rev,
-    read: bool,
-    key_hash: Option<i64>,
-}
-
-fn find(group: &Group, inbox: &Inbox, id: NotificationId) -> Result<Option<Found>, Fault> {
-    let mut select = group
-        .connection
-        .prepare_cached("SELECT number, rev, read, key_hash FROM notification WHERE id = ?1 AND inbox = ?2")?;
-    let row = select.query_row(params![id.as_bytes(), inbox.id], |row| {
-        let rev = row.get::<_, i64>(1)?.unsigned_abs();
-        Ok(Found { number: row.get(0)?, rev, read: row.get(2)?, key_hash: row.get(3)? })
-    });
-    Ok(row.optional()?)
+    let marked = Marked { changed: done.changed, counts: inbox.counts() };
+    Ok(Ok(Outcome::new(change, Answer::Marked(marked))))
 }
 
 /// Those of `ids` that are in the inbox, each once.
-fn find_all(group: &Group, inbox: &Inbox, ids: &[NotificationId]) -> Result<Vec<(NotificationId, Found)>, Fault> {
+fn find_all(group: &Group, inbox: &Inbox, ids: &[NotificationId]) -> Result<Vec<Found>, Fault> {
     let mut looked_at = HashSet::with_capacity(ids.len());
     let mut found = Vec::new();
     for id in ids {
         if looked_at.insert(*id)
             && let Some(row) = find(group, inbox, *id)?
         {
-            found.push((*id, row));
+            found.push(row);
         }
     }
     Ok(found)
@@ -101,25 +84,25 @@ fn set_read(group: &Group, number: i64, read: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn read(group: &Group, inbox: &mut Inbox, rows: Vec<(NotificationId, Found)>) -> Result<Done, Fault> {
+fn read(group: &Group, inbox: &mut Inbox, rows: Vec<Found>) -> Result<Done, Fault> {
     let mut ids = Vec::new();
-    for (id, row) in rows.into_iter().filter(|(_, row)| !row.read) {
+    for row in rows.into_iter().filter(|row| !row.read) {
         set_read(group, row.number, true)?;
-        uncount(inbox, row);
-        ids.push(id);
+        uncount(inbox, &row);
+        ids.push(row.id);
     }
     let told = (!ids.is_empty()).then(|| (What::Read, Rows::Ids(ids.clone())));
     Ok(Done { changed: ids.len() as u64, told })
 }
 
-fn unread(group: &Group, inbox: &mut Inbox, id: NotificationId, row: Found) -> Result<Done, Fault> {
+fn unread(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Done, Fault> {
     if !row.read {
         return Ok(NOTHING);
     }
     set_read(group, row.number, false)?;
     inbox.unread += 1;
     inbox.unseen += u64::from(row.rev > inbox.seen);
-    Ok(Done { changed: 1, told: Some((What::Unread, Rows::Ids(vec![id]))) })
+    Ok(Done { changed: 1, told: Some((What::Unread, Rows::Ids(vec![row.id]))) })
 }
 
 fn read_up_to(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
@@ -147,23 +130,10 @@ fn seen(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
     Ok(Done { changed: fell, told: (fell > 0).then_some((What::Seen, Rows::UpTo(rev))) })
 }
 
-fn delete(group: &Group, inbox: &mut Inbox, id: NotificationId, row: Found) -> Result<Done, Fault> {
-    let mut delete = group.connection.prepare_cached("DELETE FROM notification WHERE number = ?1")?;
-    delete.execute([row.number])?;
-    if let Some(hash) = row.key_hash {
-        keys::outlive(group.connection, inbox.id, hash, id, group.now)?;
-    }
-    if !row.read {
-        uncount(inbox, row);
-    }
-    inbox.rows -= 1;
-    Ok(Done { changed: 1, told: Some((What::Deleted, Rows::Ids(vec![id]))) })
-}
-
-/// An unread row is no longer one.
-fn uncount(inbox: &mut Inbox, row: Found) {
-    inbox.unread -= 1;
-    inbox.unseen -= u64::from(row.rev > inbox.seen);
+fn delete(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Done, Fault> {
+    remove(group, inbox, &row)?;
+    keys::outlive(group.connection, inbox.id, &row, group.now)?;
+    Ok(Done { changed: 1, told: Some((What::Deleted, Rows::Ids(vec![row.id]))) })
 }
 
 /// Unread rows with a rev over `above`, up to `rev`.

@@ -4,15 +4,20 @@ mod append;
 pub(super) mod cache;
 pub(super) mod caretaker;
 mod checkpoint;
+mod erase;
 mod fault;
 mod files;
-mod group;
+pub(super) mod group;
 mod keys;
 mod mark;
 pub(super) mod open;
+pub(super) mod overfull;
 mod page;
 pub(super) mod reader;
+mod retract;
+mod rows;
 mod schema;
+mod sweep;
 pub(super) mod writer;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Opening the database: whose it is, which version, whether it is whole.
 
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,7 +15,9 @@ use super::fault::Fault;
 use super::files::{Files, InPlace};
 use super::schema;
 use crate::domain::cursor::EpochSecret;
+use crate::domain::ids::{Millis, UserId};
 use crate::random;
+use crate::store::Config;
 use crate::store::error::OpenError;
 
 /// How long a statement waits for another process that holds the lock.
@@ -36,11 +39,20 @@ pub(in crate::store) struct Opened {
     pub caretaker: tokio_rusqlite::Connection,
     pub files: InPlace,
     pub secret: Arc<EpochSecret>,
+    pub standing: Standing,
     /// This run of a server on this database.
     pub generation: i64,
 }
 
-pub(in crate::store) async fn open(path: &Path, readers: usize) -> Result<Opened, OpenError> {
+/// What is looked up once, by reading every inbox.
+pub(in crate::store) struct Standing {
+    /// Whose tokens are refused, and up to which moment of signing.
+    pub not_before: HashMap<UserId, Millis>,
+    /// Inboxes with more rows than they should have.
+    pub overfull: Vec<i64>,
+}
+
+pub(in crate::store) async fn open(path: &Path, config: &Config) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::OldSqlite { found: rusqlite::version() });
     }
@@ -51,10 +63,11 @@ pub(in crate::store) async fn open(path: &Path, readers: usize) -> Result<Opened
         tokio_rusqlite::Connection::open_with_flags(path, FLAGS).await.map_err(|fault| classify(path, fault))?;
     let prepared = {
         let path = path.to_owned();
-        writer.call(move |connection| prepare(connection, &path)).await
+        let inbox_rows = config.inbox_rows;
+        writer.call(move |connection| prepare(connection, &path, inbox_rows)).await
     };
-    let secret = match prepared {
-        Ok(secret) => secret,
+    let (secret, standing) = match prepared {
+        Ok(prepared) => prepared,
         Err(fault) => {
             // Whoever is told that the file was refused may move it away at once.
             let _ = writer.close().await;
@@ -64,14 +77,15 @@ pub(in crate::store) async fn open(path: &Path, readers: usize) -> Result<Opened
             });
         }
     };
-    let mut opened = Vec::with_capacity(readers);
-    for _ in 0..readers {
+    let mut opened = Vec::with_capacity(config.readers);
+    for _ in 0..config.readers {
         opened.push(open_beside(path, set_up_reader).await?);
     }
     let caretaker = open_beside(path, set_up_caretaker).await?;
     let files = files.opened().map_err(|fault| unusable(path, &fault))?;
     let generation = i64::from_le_bytes(random::bytes());
-    Ok(Opened { writer, readers: opened, caretaker, files, secret: Arc::new(EpochSecret::new(&secret)), generation })
+    let secret = Arc::new(EpochSecret::new(&secret));
+    Ok(Opened { writer, readers: opened, caretaker, files, secret, standing, generation })
 }
 
 /// SQLite would make the file readable for everyone.
@@ -79,7 +93,7 @@ fn create(path: &Path) -> io::Result<()> {
     OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map(drop)
 }
 
-fn prepare(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenError> {
+fn prepare(connection: &mut Connection, path: &Path, inbox_rows: u64) -> Result<([u8; 32], Standing), OpenError> {
     let fault = |fault| classify(path, fault);
     connection.busy_timeout(BUSY).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -90,7 +104,26 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<[u8; 32], OpenErr
     schema::migrate(connection).map_err(fault)?;
     // A disk that is full, or cannot be written, is told now and not to the first who publishes.
     schema::touch(connection).map_err(fault)?;
-    connection.query_row("SELECT secret FROM meta", [], |row| row.get(0)).map_err(fault)
+    let secret = connection.query_row("SELECT secret FROM meta", [], |row| row.get(0)).map_err(fault)?;
+    Ok((secret, standing(connection, inbox_rows).map_err(fault)?))
+}
+
+fn standing(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Standing> {
+    let mut standing = Standing { not_before: HashMap::new(), overfull: Vec::new() };
+    let mut select = connection.prepare(
+        "SELECT id, rows > ?1, user, not_before FROM inbox
+         WHERE user IS NOT NULL AND (rows > ?1 OR not_before IS NOT NULL)",
+    )?;
+    let mut inboxes = select.query([i64::try_from(inbox_rows).unwrap_or(i64::MAX)])?;
+    while let Some(inbox) = inboxes.next()? {
+        if inbox.get(1)? {
+            standing.overfull.push(inbox.get(0)?);
+        }
+        if let (Ok(user), Some(not_before)) = (inbox.get_ref(2)?.as_str()?.parse(), inbox.get(3)?) {
+            standing.not_before.insert(user, not_before);
+        }
+    }
+    Ok(standing)
 }
 
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {

@@ -8,7 +8,7 @@ use crate::random;
 pub(super) const APPLICATION_ID: i64 = 0x4c75_4d6e;
 
 /// Each step brings the schema from its index to the next number, in a transaction of its own.
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, INDEXES_OF_SWEEPS];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -81,6 +81,16 @@ CREATE TABLE key (
     lapses INTEGER,
     PRIMARY KEY (inbox, hash, key)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What a sweep looks for, none of it in the way of a post: a row with a life is the rare one, and a row is made unread.
+/// Rows too old are found by the index of their ids, which begin with the time; inboxes too full by the writer, which
+/// knows them; erased ones by the index of users.
+const INDEXES_OF_SWEEPS: &str = "
+CREATE INDEX notification_expires ON notification (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX notification_read ON notification (inbox, rev) WHERE read = 1;
+CREATE INDEX log_at ON log (at);
+CREATE INDEX key_lapses ON key (lapses) WHERE lapses IS NOT NULL;
 ";
 
 /// Writes a page as it was: what shows whether writes go through.

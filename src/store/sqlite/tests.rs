@@ -8,8 +8,9 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::domain::draft::check;
+use crate::store::commit::Answer;
 use crate::store::error::Error;
-use crate::store::job::Job;
+use crate::store::job::{Job, Task};
 use crate::store::{Config, Store};
 
 /// Faults row 13: the job that panics fails alone; the others of its group are stored, and the writer lives.
@@ -21,16 +22,17 @@ async fn a_panic_is_its_own_jobs_fault() {
     let mut answers = Vec::new();
     for _ in 0..20 {
         let (reply, answer) = oneshot::channel();
-        store.0.queue.admit(Job::append(vec![draft()], reply)).unwrap();
+        store.0.queue.admit(Job { task: Task::Append(vec![draft()]), reply }).unwrap();
         answers.push(answer);
     }
     let (reply, panicked) = oneshot::channel();
-    store.0.queue.admit(Job::Panic { reply }).unwrap();
+    store.0.queue.admit(Job { task: Task::Panic, reply }).unwrap();
     let (reply, answer) = oneshot::channel();
-    store.0.queue.admit(Job::append(vec![draft()], reply)).unwrap();
+    store.0.queue.admit(Job { task: Task::Append(vec![draft()]), reply }).unwrap();
     answers.push(answer);
     for (answer, rev) in answers.into_iter().zip(1..) {
-        assert_eq!(answer.await.unwrap().unwrap()[0].rev, rev);
+        let Answer::Appended(results) = answer.await.unwrap().unwrap() else { panic!("another's answer") };
+        assert_eq!(results[0].rev, rev);
     }
     assert!(matches!(panicked.await.unwrap(), Err(Error::Internal(_))));
     assert!(store.is_writable(), "the fault of a job is none of the disk's");
@@ -83,7 +85,7 @@ async fn open(dir: &Path) -> (Store, JoinHandle<()>) {
     let (store, mut commits) = Store::open(&dir.join("lumen.db"), config, Clock::System).await.unwrap();
     let announcer = tokio::spawn(async move {
         while let Some(commit) = commits.next().await {
-            commit.tell(|_| 0);
+            commit.tell(|_| 0, |_| {});
         }
     });
     (store, announcer)

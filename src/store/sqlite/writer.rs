@@ -6,22 +6,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::append::append;
-use super::cache::Cache;
 use super::checkpoint::{Extent, fold, save_lost_log};
+use super::erase::{erase, refuse_before};
 use super::fault::{Fault, survived};
 use super::files::InPlace;
 use super::group::{Context, Group};
 use super::mark::mark;
+use super::retract::retract;
+use super::sweep::sweep;
 use crate::clock::Clock;
-use crate::domain::change::Change;
-use crate::domain::cursor::EpochSecret;
-use crate::store::commit::{Answer, Appended, Commit, CommitsIn, Done, Marked};
+use crate::store::commit::{Answer, Commit, CommitsIn, Done, Outcome, Reply};
 use crate::store::error::{Error, Fatal};
-use crate::store::job::Job;
+use crate::store::job::{Job, Task};
 use crate::store::queue::Jobs;
 use crate::store::writable::Writable;
 
@@ -33,19 +33,11 @@ const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub(in crate::store) struct Writer {
     pub jobs: Jobs,
     pub commits: CommitsIn,
-    pub cache: Arc<Cache>,
+    pub context: Context,
     pub clock: Clock,
-    pub generation: i64,
-    pub secret: Arc<EpochSecret>,
     pub files: InPlace,
     pub writable: Arc<Writable>,
     pub failed: watch::Sender<Option<Fatal>>,
-}
-
-/// What one job did, once it is committed.
-enum Outcome {
-    Appended(Vec<Change>, Vec<Appended>),
-    Marked(Option<Change>, Marked),
 }
 
 /// A job's own outcome: a fault of its draft is its alone.
@@ -70,10 +62,9 @@ impl Writer {
     }
 
     fn run(mut self, connection: &mut Connection) {
-        let context = Context { cache: self.cache.clone(), secret: self.secret.clone(), generation: self.generation };
         while let Some(first) = self.jobs.blocking_next() {
             let (group, finish) = self.gather(first);
-            if let Err(fatal) = self.commit(connection, &context, group) {
+            if let Err(fatal) = self.commit(connection, group) {
                 error!(%fatal, "nothing more is acknowledged");
                 self.writable.failed();
                 save_lost_log(connection, &self.files);
@@ -83,21 +74,27 @@ impl Writer {
             }
             if let Some(reply) = finish {
                 self.jobs.refuse_all(&Error::Down);
-                let _ = reply.send(self.finish(connection));
+                match self.finish(connection) {
+                    Ok(()) => drop(reply.send(Ok(Answer::Done))),
+                    Err(fatal) => {
+                        self.failed.send_replace(Some(fatal));
+                        let _ = reply.send(Err(Error::Down));
+                    }
+                }
                 return;
             }
         }
     }
 
     /// What waits, up to a group's size; the reply of the last job of all if it is among them.
-    fn gather(&mut self, first: Job) -> (Vec<Job>, Option<oneshot::Sender<Result<(), Fatal>>>) {
+    fn gather(&mut self, first: Job) -> (Vec<Job>, Option<Reply>) {
         let mut group = Vec::new();
         let mut rows = 0;
         let mut next = Some(first);
         while let Some(job) = next {
             rows += job.rows();
             match job {
-                Job::Finish { reply } => return (group, Some(reply)),
+                Job { task: Task::Finish, reply } => return (group, Some(reply)),
                 job => group.push(job),
             }
             next = if rows < GROUP_ROWS { self.jobs.next_waiting() } else { None };
@@ -109,13 +106,13 @@ impl Writer {
     ///
     /// # Errors
     /// The disk failed: nothing may be acknowledged any more.
-    fn commit(&self, connection: &mut Connection, context: &Context, group: Vec<Job>) -> Result<(), Fatal> {
+    fn commit(&self, connection: &mut Connection, group: Vec<Job>) -> Result<(), Fatal> {
         if group.is_empty() {
             return Ok(());
         }
         let committed = match self.failed.borrow().clone() {
             Some(fatal) => Err(fatal),
-            None => survived(self.attempt(connection, context, &group)),
+            None => survived(self.attempt(connection, &group)),
         };
         // Nobody may be told of a commit that nobody finds again.
         match committed.and_then(|results| self.settle(connection).map(|()| results)) {
@@ -132,7 +129,7 @@ impl Writer {
             Ok(Err(Fault::Job(why))) if group.len() > 1 => {
                 warn!(why, jobs = group.len(), "a group failed by one of its jobs; running them one by one");
                 for job in group {
-                    self.commit(connection, context, vec![job])?;
+                    self.commit(connection, vec![job])?;
                 }
             }
             Ok(Err(fault)) => {
@@ -176,55 +173,49 @@ impl Writer {
     }
 
     /// One transaction. Nothing of it is in the cache or told before COMMIT returned.
-    fn attempt(&self, connection: &mut Connection, context: &Context, jobs: &[Job]) -> Result<Vec<JobResult>, Fault> {
+    fn attempt(&self, connection: &mut Connection, jobs: &[Job]) -> Result<Vec<JobResult>, Fault> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut group = Group::new(&transaction, context, self.clock.now());
+        let mut group = Group::new(&transaction, &self.context, self.clock.now());
         // A panic is a fault of the job that it happened in: the transaction is rolled back as it is dropped.
         let run = catch_unwind(AssertUnwindSafe(|| {
-            let results = jobs.iter().map(|job| run(&mut group, job)).collect::<Result<Vec<_>, Fault>>()?;
+            let results = jobs.iter().map(|job| run(&mut group, &job.task)).collect::<Result<Vec<_>, Fault>>()?;
             group.flush()?;
             Ok::<_, Fault>(results)
         }));
         let results = run.map_err(|_| Fault::Job("the writer panicked in this job".into()))??;
-        let copies = group.into_copies();
+        let news = group.into_news();
         transaction.commit()?;
-        self.cache.enter(copies.into_iter());
+        self.context.take_in(news);
         Ok(results)
     }
 
     fn announce(&self, group: Vec<Job>, results: Vec<JobResult>) {
         let mut done = Vec::with_capacity(group.len());
         for (job, result) in group.into_iter().zip(results) {
-            match (job, result) {
-                (job, Err(error)) => job.refuse(error),
-                (Job::Append { reply, .. }, Ok(Outcome::Appended(changes, results))) => {
-                    done.push(Done { changes, answer: Answer::Appended { results, reply } });
-                }
-                (Job::Mark { reply, .. }, Ok(Outcome::Marked(change, marked))) => {
-                    done.push(Done { changes: change.into_iter().collect(), answer: Answer::Marked { marked, reply } });
-                }
-                (job, Ok(_)) => job.refuse(Error::Internal("a job got another's outcome".into())),
+            match result {
+                Ok(outcome) => done.push(Done { outcome, reply: job.reply }),
+                Err(error) => job.refuse(error),
             }
         }
         // Waits only while the announcer is behind by several groups, which it catches up without waiting for anyone.
         if let Err(unheard) = self.commits.blocking_send(Commit(done)) {
             // Nobody announces any more: the server is ending, and what it committed is told after the restart.
-            unheard.0.0.into_iter().for_each(|done| done.answer.refuse(Error::OutcomeUnknown));
+            unheard.0.0.into_iter().for_each(|done| drop(done.reply.send(Err(Error::OutcomeUnknown))));
         }
     }
 }
 
-fn run(group: &mut Group, job: &Job) -> Result<JobResult, Fault> {
-    Ok(match job {
-        Job::Append { drafts, .. } => {
-            append(group, drafts)?.map(|(changes, results)| Outcome::Appended(changes, results))
-        }
-        Job::Mark { user, mark: asked, origin, .. } => {
-            mark(group, user, asked, origin.as_ref())?.map(|(change, marked)| Outcome::Marked(change, marked))
-        }
-        Job::Finish { .. } => Err(Error::Down),
+fn run(group: &mut Group, task: &Task) -> Result<JobResult, Fault> {
+    Ok(match task {
+        Task::Append(drafts) => append(group, drafts)?,
+        Task::Mark { user, mark: asked, origin } => mark(group, user, asked, origin.as_ref())?,
+        Task::Retract { user, key } => Ok(retract(group, user, key)?),
+        Task::RefuseBefore { user, not_before } => Ok(refuse_before(group, user, *not_before)?),
+        Task::Erase(user) => Ok(erase(group, user)?),
+        Task::Sweep => Ok(sweep(group)?),
+        Task::Finish => Err(Error::Down),
         #[cfg(test)]
-        Job::Panic { .. } => panic!("as asked"),
+        Task::Panic => panic!("as asked"),
     })
 }
 

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lumen_inbox::auth::Keys;
 use lumen_inbox::budget::Budget;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::config::Config;
-use lumen_inbox::http::{self, Parts};
+use lumen_inbox::http::{self, Address, Listener, Parts};
 use lumen_inbox::hub::Hub;
 use lumen_inbox::shutdown::Shutdown;
 use lumen_inbox::store::Store;
@@ -33,6 +34,7 @@ pub struct Server {
     shutdown: Shutdown,
     serving: JoinHandle<()>,
     dir: Arc<TempDir>,
+    config: Config,
 }
 
 impl Server {
@@ -43,24 +45,30 @@ impl Server {
 
     /// By this clock, in a new directory. With paused time, hold [`patience::stand_still`] too.
     pub async fn start_by(clock: Clock) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), clock).await
+        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), clock, Config::defaults()).await
     }
 
-    async fn start_in(dir: Arc<TempDir>, clock: Clock) -> Self {
-        let tokens = Tokens::of(dir.path(), clock.clone());
-        let config = Config::defaults();
+    /// By this configuration, in a new directory.
+    pub async fn start_with(config: Config) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), Clock::System, config).await
+    }
+
+    async fn start_in(dir: Arc<TempDir>, clock: Clock, config: Config) -> Self {
+        let keys = Arc::new(Keys::open(&config.auth, &dir.path().join("key")).expect("the keys"));
+        let tokens = Tokens { keys, clock: clock.clone() };
+        let kept = config.clone();
         let budget = Budget::new(config.buffer_bytes);
         let (store, commits) =
             Store::open(&dir.path().join("lumen.db"), config.store, clock.clone()).await.expect("the store opens");
         let hub = Hub::start(store.clone(), commits, clock.clone(), config.hub, budget.clone());
-        let listener = http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-        let addr = listener.local_addr().expect("an address");
+        let listener = Listener::bind(&Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a port");
+        let Ok(Address::Tcp(addr)) = listener.address() else { panic!("no address") };
         let keys = tokens.keys.clone();
         let parts = Parts { config: config.http, budget, store: store.clone(), hub: hub.clone(), keys, clock };
         let shutdown = Shutdown::default();
-        let serving = tokio::spawn(http::serve(listener, parts, shutdown.clone()));
+        let serving = tokio::spawn(http::serve(vec![listener], parts, shutdown.clone()));
         let api = Api::new(format!("http://{addr}"), tokens.producer());
-        Self { store, hub, tokens, addr, api, shutdown, serving, dir }
+        Self { store, hub, tokens, addr, api, shutdown, serving, dir, config: kept }
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -70,6 +78,11 @@ impl Server {
     /// The database, to hold it or to look into it.
     pub fn store_path(&self) -> PathBuf {
         self.dir.path().join("lumen.db")
+    }
+
+    /// Its own key.
+    pub fn key_path(&self) -> PathBuf {
+        self.dir.path().join("key")
     }
 
     /// The producer's client.
@@ -109,7 +122,7 @@ impl Server {
             self.store.close().await.expect("a disk that holds");
         });
         assert!(ended.await.is_some(), "the server does not end");
-        Stopped { dir: self.dir, clock }
+        Stopped { dir: self.dir, clock, config: self.config }
     }
 }
 
@@ -117,12 +130,13 @@ impl Server {
 pub struct Stopped {
     dir: Arc<TempDir>,
     clock: Clock,
+    config: Config,
 }
 
 impl Stopped {
     /// Another server on the same directory, on another port.
     pub async fn start(self) -> Server {
-        Server::start_in(self.dir, self.clock).await
+        Server::start_in(self.dir, self.clock, self.config).await
     }
 }
 

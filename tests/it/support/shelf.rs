@@ -1,17 +1,17 @@
 //! A store by itself in a directory of its own, with a task that answers its callers as the announcer would.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use lumen_inbox::clock::Clock;
 use lumen_inbox::config::Config;
-use lumen_inbox::domain::change::Item;
+use lumen_inbox::domain::change::{Change, Item};
 use lumen_inbox::domain::cursor::{Cursor, Presented};
 use lumen_inbox::domain::draft::check;
 use lumen_inbox::domain::ids::{Rev, UserId};
-use lumen_inbox::domain::notification::Addressed;
-use lumen_inbox::store::{Appended, Error, ListQuery, Mark, Marked, OpenError, Opening, Store};
+use lumen_inbox::domain::notification::{Addressed, Key};
+use lumen_inbox::store::{self, Appended, Error, ListQuery, Mark, Marked, OpenError, Opening, Retracted, Store};
 use serde_json::{Value, json};
 
 /// 2026-11-24T00:00:00Z.
@@ -20,6 +20,14 @@ pub const NOON: i64 = 1_795_478_400_000;
 pub struct Shelf {
     pub store: Store,
     clock: Clock,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+/// What the announcer is told, in commit order.
+#[derive(Debug, Clone)]
+pub enum Told {
+    Change(Change),
+    Ended(UserId),
 }
 
 impl Shelf {
@@ -27,15 +35,37 @@ impl Shelf {
         Shelf::try_open(dir).await.expect("the store opens")
     }
 
+    /// One whose inboxes should have at most so many rows.
+    pub async fn with_inbox_rows(dir: &Path, inbox_rows: u64) -> Shelf {
+        let config = store::Config { inbox_rows, ..Config::defaults().store };
+        Shelf::open_as(dir, config).await.expect("the store opens")
+    }
+
     pub async fn try_open(dir: &Path) -> Result<Shelf, OpenError> {
+        Shelf::open_as(dir, Config::defaults().store).await
+    }
+
+    async fn open_as(dir: &Path, config: store::Config) -> Result<Shelf, OpenError> {
         let clock = Clock::tokio(NOON);
-        let (store, mut commits) = Store::open(&dir.join("lumen.db"), Config::defaults().store, clock.clone()).await?;
+        let (store, mut commits) = Store::open(&dir.join("lumen.db"), config, clock.clone()).await?;
+        let told = Arc::<Mutex<Vec<Told>>>::default();
+        let tells = told.clone();
         tokio::spawn(async move {
             while let Some(commit) = commits.next().await {
-                commit.tell(|_| 0);
+                let tell = |told| tells.lock().expect("nobody panicked with it").push(told);
+                let offer = |change: &Change| {
+                    tell(Told::Change(change.clone()));
+                    0
+                };
+                commit.tell(offer, |user| tell(Told::Ended(user.clone())));
             }
         });
-        Ok(Shelf { store, clock })
+        Ok(Shelf { store, clock, told })
+    }
+
+    /// What was told since this was last asked.
+    pub fn told(&self) -> Vec<Told> {
+        std::mem::take(&mut self.told.lock().expect("nobody panicked with it"))
     }
 
     /// Moves the wall clock.
@@ -55,6 +85,22 @@ impl Shelf {
 
     pub async fn mark(&self, user: &str, mark: Mark) -> Marked {
         self.store.mark(id(user), mark, None).await.expect("marked")
+    }
+
+    pub async fn retract(&self, user: &str, key: &str) -> Retracted {
+        self.store.retract(id(user), Key::parse(key).expect("a key")).await.expect("retracted")
+    }
+
+    /// Sweeps until there is no more: how many rows each step took.
+    pub async fn sweep(&self) -> Vec<u64> {
+        let mut steps = Vec::new();
+        loop {
+            let swept = self.store.sweep().await.expect("swept");
+            steps.push(swept.rows);
+            if !swept.more {
+                return steps;
+            }
+        }
     }
 
     /// Everything in the inbox, oldest first.
@@ -107,6 +153,11 @@ pub fn draft(user: &str, content: &str) -> Value {
 
 pub fn keyed(user: &str, content: &str, key: &str) -> Value {
     json!({"user": user, "type": "like", "content": content, "key": key})
+}
+
+/// One that lives so many seconds.
+pub fn lasting(user: &str, content: &str, ttl_s: u64) -> Value {
+    json!({"user": user, "type": "like", "content": content, "ttl_s": ttl_s})
 }
 
 pub fn addressed(draft: Value) -> Addressed {
