@@ -164,7 +164,7 @@ impl Hub {
 
 impl Inner {
     /// Up to when tokens of the user are refused.
-    fn not_before(&self, _user: &UserId) -> Option<Millis> {
-        None
+    fn not_before(&self, user: &UserId) -> Option<Millis> {
+        self.store.not_before(user)
     }
 }
