@@ -15,12 +15,17 @@ mod usage;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
+use crate::telemetry::{self, Format};
 
 /// Runs a command. A closed pipe is success: whoever read has had enough.
 ///
 /// # Errors
-/// What is to be told in the last line; see [`term::fault`].
+/// What is to be told in the last line; see [`term::failure`].
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    // The server's own log begins when its configuration is known.
+    if !matches!(cli.command, Command::Serve(_)) {
+        telemetry::init(cli.global.level().map_or("warn", |(_, level)| level), Format::Text);
+    }
     let done = match &cli.command {
         Command::Serve(options) => serve::run(options, &cli.global).await,
         Command::Send(options) => send::run(options, &cli.global).await,

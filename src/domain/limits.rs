@@ -69,10 +69,8 @@ pub const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 pub const KEY_OUTLIVES_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Age from which on an entry of the log is swept: a device that was away for longer fetches the list.
 pub const LOG_AGE_MS: i64 = 30 * 24 * 3600 * 1000;
-/// What one step of a sweep removes at most: it holds the writer for some ten milliseconds.
-pub const SWEEP_ROWS: usize = 2_000;
-/// Rows that one step removes of one inbox at most, as one change.
-pub const SWEEP_INBOX_ROWS: usize = 1_000;
+/// What one step of a sweep removes at most, of one inbox or of all: it holds the writer for some ten milliseconds.
+pub const SWEEP_ROWS: usize = 1_000;
 
 /// Socket send buffer: at its automatic size one reader that never reads pins 3.8 MB of kernel memory.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;

@@ -8,7 +8,7 @@ mod requests;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -162,7 +162,7 @@ impl Site {
             let token = String::from_utf8_lossy(&token).replace("Bearer ", "");
             target = format!("{target}{}token={token}", if target.contains('?') { '&' } else { '?' });
         }
-        let peer = Peer { address: Some(IpAddr::from([127, 0, 0, 1])), cut: Shutdown::default() };
+        let peer = Peer { address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), cut: Shutdown::default() };
         let mut request = Request::builder().method(asked.method.as_str()).uri(target).extension(peer);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, HeaderValue::from_bytes(&token).ok()?);

@@ -79,7 +79,9 @@ fn by_header(parts: &Parts, app: &App) -> Result<Caller, Problem> {
 }
 
 fn verify(token: &str, app: &App) -> Result<Caller, Problem> {
-    Ok(app.keys.verify(token, app.clock.now())?)
+    let caller = app.keys.verify(token, app.clock.now())?;
+    let not_before = caller.user().and_then(|user| app.store.not_before(user));
+    if caller.is_refused_by(not_before) { Err(TokenFault::Revoked.into()) } else { Ok(caller) }
 }
 
 /// No token was found, though perhaps it was meant to be.

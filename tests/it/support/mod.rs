@@ -12,6 +12,8 @@ pub mod gcc;
 pub mod http;
 pub mod link;
 pub mod model;
+pub mod netns;
+pub mod nginx;
 pub mod opening;
 pub mod ops;
 pub mod patience;
