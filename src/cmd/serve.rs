@@ -53,7 +53,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let config = loaded.config.clone();
     let level = telemetry::init(config.log.level, config.log.format);
     open_files.tell(config.hub.streams);
-    outlive_file_size_limit();
+    signals::outlive_file_size_limit();
     let home = Home::prepare(home::locate(global.data_dir.clone())?)?;
     let _lock = home.lock()?;
     let keys = Arc::new(Keys::open(&config.auth, &home.key())?);
@@ -116,14 +116,4 @@ async fn print(loaded: &Loaded, global: &Global) -> anyhow::Result<Exit> {
     let text = if global.json { loaded.json().to_string() } else { loaded.toml() };
     Out::stdout().line(text.trim_end()).await?;
     Ok(Exit::Ok)
-}
-
-/// A write over the limit of the size of files (`ulimit -f`) kills a process without a word; with a handler in its place it
-/// fails, and is told as what it is.
-fn outlive_file_size_limit() {
-    const SIGXFSZ: i32 = 25;
-    // Handled from here on, also when nobody listens.
-    if let Err(fault) = signal(SignalKind::from_raw(SIGXFSZ)) {
-        warn!(%fault, "a limit of the size of files would end this process at once");
-    }
 }

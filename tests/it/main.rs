@@ -12,6 +12,7 @@ mod commands;
 mod disk_fails;
 mod disk_full;
 mod doors;
+mod drain;
 mod files_at_start;
 mod files_taken_away;
 mod inbox_model;
