@@ -15,6 +15,7 @@ mod inbox_model;
 mod key_files;
 mod kills;
 mod lifecycle;
+mod operator;
 mod power_cuts;
 mod powercut_shim;
 mod proxies;
