@@ -15,7 +15,7 @@ use crate::wire::problem::Problem;
 
 pub fn router(app: App) -> Router {
     let below = |path: &str| format!("{NOTIFICATIONS}/{path}");
-    let router = Router::new()
+    Router::new()
         .route(NOTIFICATIONS, only("GET or POST", post(publish::post).get(inbox::list)))
         .route(BATCH, only("POST", post(batch::post)))
         .route(STREAM, only("GET", get(stream::open::get)))
@@ -28,10 +28,10 @@ pub fn router(app: App) -> Router {
         .route("/healthz", only("GET", get(health::alive)))
         .route("/readyz", only("GET", get(health::ready)))
         .fallback(no_route)
-        .layer(CatchPanicLayer::custom(panicked));
-    // Outermost, so that it sees what a panic was answered with; left out where nobody would see it.
-    let router = if requests::are_logged() { router.layer(from_fn(requests::log)) } else { router };
-    router.with_state(app)
+        .layer(CatchPanicLayer::custom(panicked))
+        // Outermost, so that it sees what a panic was answered with.
+        .layer(from_fn(requests::log))
+        .with_state(app)
 }
 
 async fn no_route() -> Problem {
