@@ -13,6 +13,7 @@ mod configuration;
 mod disk_fails;
 mod disk_full;
 mod doors;
+mod drain;
 mod files_at_start;
 mod files_taken_away;
 mod inbox_model;

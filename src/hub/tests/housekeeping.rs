@@ -1,7 +1,7 @@
 //! Sweeps that come by themselves.
 
 use super::*;
-use crate::domain::limits::SWEEP_INBOX_ROWS;
+use crate::domain::limits::SWEEP_ROWS;
 
 impl Desk {
     async fn post_for_a_second(&self, number: usize) {
@@ -33,8 +33,8 @@ async fn rows_that_have_ended_go_by_themselves() {
 async fn a_sweep_goes_on_while_there_is_more() {
     let desk = desk().await;
     let steps = 3;
-    desk.post_for_a_second(SWEEP_INBOX_ROWS * (steps - 1) + 1).await;
-    let posted = (SWEEP_INBOX_ROWS * (steps - 1) + 1) as Rev;
+    desk.post_for_a_second(SWEEP_ROWS * (steps - 1) + 1).await;
+    let posted = (SWEEP_ROWS * (steps - 1) + 1) as Rev;
     let mut stream = desk.open();
     next(&mut stream).await;
     advance_by_seconds(30).await;
