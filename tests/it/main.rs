@@ -9,6 +9,7 @@
 mod asleep;
 mod browser;
 mod commands;
+mod configuration;
 mod disk_fails;
 mod disk_full;
 mod doors;
