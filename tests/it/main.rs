@@ -12,6 +12,7 @@ mod commands;
 mod disk_fails;
 mod doors;
 mod inbox_model;
+mod input;
 mod key_files;
 mod kills;
 mod lifecycle;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lumen_inbox::config::Config;
 use lumen_inbox::domain::limits::BODY_BYTES;
 use lumen_inbox::wire::api::{NOTIFICATIONS, STREAM};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::child::{Child, Launch};
@@ -300,4 +301,56 @@ async fn a_gigabyte_is_refused_at_its_beginning() {
     let grown = peak_kib(&server) - base;
     assert!(grown < 16 * 1024, "{grown} KiB more");
     api.publish("ada", "after").await;
+}
+
+/// Bodies that are still sent share one room: who finds it taken is told to come back.
+#[tokio::test]
+async fn bodies_that_wait_leave_room_or_the_next_is_told() {
+    let mut config = Config::defaults();
+    config.buffer_bytes = BODY_BYTES;
+    let server = Server::start_with(config).await;
+    let (api, token) = (server.api(), server.tokens.producer());
+    // Room is left for the ends of these two, and for no draft.
+    let half = " ".repeat(BODY_BYTES / 2 - 8);
+    let mut senders = Vec::new();
+    for _ in 0..2 {
+        let mut link = Link::connect(server.addr()).await.unwrap();
+        let head = format!(
+            "POST {NOTIFICATIONS} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{half}",
+            half.len() + 2
+        );
+        link.send(head.as_bytes()).await.unwrap();
+        senders.push(link);
+    }
+    let small =
+        || api.request(Method::POST, NOTIFICATIONS).json(&json!({"user": "ada", "type": "like", "content": "x"}));
+    let busy = patience::within(async {
+        loop {
+            let answer = small().send().await.unwrap();
+            if answer.status() == 503 {
+                return answer;
+            }
+            assert_eq!(answer.status(), 201);
+        }
+    });
+    let busy = busy.await.expect("the senders' bodies to be taken in");
+    assert_eq!(busy.headers()["retry-after"], "1");
+    assert_eq!(code(&busy.text().await.unwrap()), "busy");
+
+    // The end of a body, or its sender's, gives its room back.
+    let mut first = senders.pop().unwrap();
+    first.send(b"{}").await.unwrap();
+    assert_eq!(first.head().await.unwrap().status, 422);
+    assert_eq!(small().send().await.unwrap().status(), 201);
+    drop(senders);
+    let large = " ".repeat(BODY_BYTES - 1024);
+    let freed = patience::within(async {
+        let whole = || api.request(Method::POST, NOTIFICATIONS).header("content-type", "application/json");
+        while whole().body(format!("{{}}{large}")).send().await.unwrap().status() == 503 {
+            patience::pause(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(freed.await.is_some(), "a body that was cut short keeps its room");
+    server.stop().await;
 }
