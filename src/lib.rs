@@ -11,7 +11,7 @@
 //!                 stream/ open refusal body                      a request becomes a subscription
 //!                 edge/   caller headers query problem answer    what every answer has
 //! 2  hub/         admission registry mailbox subscription        who is open, and what each is told next
-//!                 catch_up announcer ticker close
+//!                 catch_up announcer ticker close housekeeping
 //!    client/      endpoint api stream                            what send and tail share
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
 //!    auth/        caller keys token                              signs and verifies

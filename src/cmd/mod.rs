@@ -1,5 +1,10 @@
 //! The commands: what was typed becomes work, and its outcome becomes lines and an exit code. Alone prints.
 
+mod disconnect;
+mod erase;
+mod inbox;
+mod presence;
+mod retract;
 mod send;
 mod serve;
 mod server;
@@ -26,6 +31,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Send(options) => send::run(options, &cli.global).await,
         Command::Tail(options) => tail::run(options, &cli.global).await,
         Command::Token(options) => token::run(options, &cli.global).await,
+        Command::Inbox(options) => inbox::run(options, &cli.global).await,
+        Command::Retract(options) => retract::run(options, &cli.global).await,
+        Command::Presence(options) => presence::run(options, &cli.global).await,
+        Command::Disconnect(options) => disconnect::run(options, &cli.global).await,
+        Command::Erase(options) => erase::run(options, &cli.global).await,
     };
     match done {
         Err(fault) if fault.is::<term::ClosedPipe>() => Ok(Exit::Ok),

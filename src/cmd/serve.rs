@@ -53,6 +53,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let config = loaded.config.clone();
     let level = telemetry::init(config.log.level, config.log.format);
     open_files.tell(config.hub.streams);
+    signals::outlive_file_size_limit();
     let home = Home::prepare(home::locate(global.data_dir.clone())?)?;
     let _lock = home.lock()?;
     let keys = Arc::new(Keys::open(&config.auth, &home.key())?);

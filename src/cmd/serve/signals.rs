@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::warn;
 
 /// SIGTERM of a service manager and SIGINT of a terminal: end. SIGHUP: read the files again.
 pub struct Signals {
@@ -43,4 +44,14 @@ impl Signals {
 pub enum Asked {
     End,
     Reload,
+}
+
+/// A write over the limit of the size of files (`ulimit -f`) kills a process without a word; with a handler in its place it
+/// fails, and is told as what it is.
+pub fn outlive_file_size_limit() {
+    const SIGXFSZ: i32 = 25;
+    // Handled from here on, also when nobody listens.
+    if let Err(fault) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        warn!(%fault, "a limit of the size of files would end this process at once");
+    }
 }

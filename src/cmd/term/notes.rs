@@ -32,6 +32,12 @@ impl Notes {
         self.bar.suspend(|| line(note));
     }
 
+    /// Asks, and leaves the line open for the answer.
+    pub fn ask(question: &str) {
+        let mut stderr = anstream::stderr();
+        let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    }
+
     /// Begins to show how far something is, of `total` where that is known.
     pub fn progress(&mut self, unit: &'static str, total: Option<u64>) -> Progress {
         let progress = Progress::begin(unit, total, self.quiet);

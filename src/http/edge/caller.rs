@@ -25,6 +25,9 @@ pub struct StreamUser {
 /// One who may post for every user.
 pub struct Producer;
 
+/// One who may see and end what belongs to a user.
+pub struct Operator;
+
 impl FromRequestParts<App> for User {
     type Rejection = Problem;
 
@@ -53,6 +56,14 @@ impl FromRequestParts<App> for Producer {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         if by_header(parts, app)?.is_producer() { Ok(Producer) } else { Err(not_a_producer()) }
+    }
+}
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if by_header(parts, app)?.is_admin() { Ok(Operator) } else { Err(not_an_operator()) }
     }
 }
 
@@ -123,6 +134,16 @@ fn not_a_producer() -> Problem {
         "Not a producer's token",
         "this call needs the scope notifications:write",
         "send a producer's token; `lumen token --producer` signs one",
+    )
+}
+
+fn not_an_operator() -> Problem {
+    Problem::new(
+        403,
+        "not_an_operator",
+        "Not an operator's token",
+        "this call needs the scope admin",
+        "send an operator's token; `lumen token --admin` signs one",
     )
 }
 
