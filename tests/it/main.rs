@@ -17,6 +17,7 @@ mod drain;
 mod files_at_start;
 mod files_taken_away;
 mod inbox_model;
+mod input;
 mod key_files;
 mod kills;
 mod lifecycle;
