@@ -23,6 +23,7 @@ mod refusals;
 mod sending;
 mod store_contract;
 mod store_files;
+mod store_leftovers;
 mod streams;
 mod support;
 mod tokens;
