@@ -145,16 +145,16 @@ fn told(problem: &Problem) -> String {
 
 /// Why a stream was ended, where this version knows the reason.
 fn in_words(reason: &str) -> String {
-    let words = match serde_json::from_value(reason.into()) {
-        Ok(CloseReason::Draining) => "it is shutting down",
-        Ok(CloseReason::TokenExpired) => "the token ended",
-        Ok(CloseReason::StoreDown) => "its disk failed",
-        Ok(CloseReason::Busy) => "it is busy",
-        Ok(CloseReason::TooManyStreams) => "too many streams are open",
-        Ok(CloseReason::TooSlow) => "too little was read of it",
-        Ok(CloseReason::Disconnected) => "an operator ended it",
-        Ok(CloseReason::Erased) => "the user was erased",
-        Err(_) => reason,
+    let words = match CloseReason::named(reason) {
+        Some(CloseReason::Draining) => "it is shutting down",
+        Some(CloseReason::TokenExpired) => "the token ended",
+        Some(CloseReason::StoreDown) => "its disk failed",
+        Some(CloseReason::Busy) => "it is busy",
+        Some(CloseReason::TooManyStreams) => "too many streams are open",
+        Some(CloseReason::TooSlow) => "too little was read of it",
+        Some(CloseReason::Disconnected) => "an operator ended it",
+        Some(CloseReason::Erased) => "the user was erased",
+        None => reason,
     };
     words.to_owned()
 }

@@ -113,7 +113,7 @@ impl Place {
             return Err(Refused::Draining);
         }
         let arrival = &place.mailbox.arrival;
-        if arrival.is_refused_by(hub.not_before(&arrival.user)) {
+        if arrival.is_refused_by(hub.store.not_before(&arrival.user)) {
             return Err(Refused::Disconnected);
         }
         Ok(place)

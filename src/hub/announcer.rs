@@ -1,16 +1,16 @@
-//! Hands commits to the mailboxes, in commit order. No request can stop it, and it waits for no reader.
+//! Hands commits to the mailboxes, in commit order, and ends the streams of a user that was erased: whoever comes later
+//! finds another inbox. No request can stop it, and it waits for no reader.
 
 use std::sync::Arc;
 
 use super::Inner;
 use crate::domain::change::Change;
-use crate::domain::ids::UserId;
 use crate::store::Commits;
 use crate::wire::event::{self, CloseReason};
 
 pub(super) async fn run(mut commits: Commits, hub: Arc<Inner>) {
     while let Some(commit) = commits.next().await {
-        commit.tell(|change| announce(&hub, change), |user| end(&hub, user));
+        commit.tell(|change| announce(&hub, change), |user| hub.close_of(user, CloseReason::Erased, |_| true));
     }
 }
 
@@ -19,10 +19,4 @@ fn announce(hub: &Inner, change: &Change) -> usize {
     let Some(mailboxes) = hub.registry.of(&change.user) else { return 0 };
     let frame = event::live(change);
     mailboxes.iter().filter(|mailbox| mailbox.offer(change.cursor(), &frame)).count()
-}
-
-/// Ends the streams of a user whose inbox was erased. Whoever comes later finds another inbox.
-fn end(hub: &Inner, user: &UserId) {
-    let Some(mailboxes) = hub.registry.of(user) else { return };
-    mailboxes.iter().for_each(|mailbox| mailbox.close(CloseReason::Erased));
 }

@@ -37,7 +37,7 @@ impl Hub {
 
     /// Ends those streams of the user whose tokens are refused now. A stream that opens meanwhile looks by itself.
     pub fn disconnect(&self, user: &UserId) {
-        let not_before = self.0.not_before(user);
+        let not_before = self.0.store.not_before(user);
         self.0.close_of(user, CloseReason::Disconnected, |arrival| arrival.is_refused_by(not_before));
     }
 

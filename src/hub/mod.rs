@@ -8,6 +8,7 @@ mod admission;
 mod announcer;
 mod catch_up;
 mod close;
+mod housekeeping;
 mod mailbox;
 mod registry;
 mod subscription;
@@ -107,14 +108,14 @@ struct Inner {
 }
 
 impl Hub {
-    /// Starts the announcer and the ticker, which end when the store has ended and the last hub is gone.
+    /// Starts the announcer, the ticker and the housekeeping, which end when the store has ended and the last hub is gone.
     pub fn start(store: Store, commits: Commits, clock: Clock, config: Config, budget: Budget) -> Hub {
         let inner = Arc::new(Inner {
             registry: Registry::default(),
             admission: Admission::default(),
             store,
             clock: clock.clone(),
-            config,
+            config: config.clone(),
             budget,
             catch_up: Arc::new(Semaphore::new(CATCH_UP_READS)),
             draining: AtomicBool::new(false),
@@ -122,6 +123,7 @@ impl Hub {
         });
         tokio::spawn(announcer::run(commits, inner.clone()));
         tokio::spawn(ticker::run(Arc::downgrade(&inner), clock));
+        tokio::spawn(housekeeping::run(Arc::downgrade(&inner), config.sweep_pause));
         Hub(inner)
     }
 
@@ -159,12 +161,5 @@ impl Hub {
     /// How many streams are open.
     pub fn streams(&self) -> usize {
         self.0.admission.streams()
-    }
-}
-
-impl Inner {
-    /// Up to when tokens of the user are refused.
-    fn not_before(&self, _user: &UserId) -> Option<Millis> {
-        None
     }
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod catch_up;
 mod close;
+mod housekeeping;
 
 use std::sync::mpsc;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::api::{write_data, write_items};
 use super::sse::Encoder;
@@ -33,8 +33,7 @@ pub struct Ready<'a> {
 }
 
 /// Why a stream ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     TokenExpired,
     Draining,
@@ -49,6 +48,17 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    const ALL: [CloseReason; 8] = [
+        CloseReason::TokenExpired,
+        CloseReason::Draining,
+        CloseReason::Busy,
+        CloseReason::TooManyStreams,
+        CloseReason::TooSlow,
+        CloseReason::Disconnected,
+        CloseReason::Erased,
+        CloseReason::StoreDown,
+    ];
+
     /// Whether to come back: after `token_expired` with a fresh token, else as before.
     pub fn reconnect(self) -> bool {
         match self {
@@ -73,6 +83,11 @@ impl CloseReason {
             CloseReason::Erased => "erased",
             CloseReason::StoreDown => "store_down",
         }
+    }
+
+    /// The reason of this name; a later server may have more.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
 }
 
@@ -392,5 +407,23 @@ mod tests {
         assert_eq!(text(&step(cursor(131))), "id: k3f9q2-131\n\n");
         let expected = "event: close\nretry: 2345\nid: k3f9q2-131\ndata: {\"reason\":\"draining\",\"reconnect\":true,\"retry_ms\":2345}\n\n";
         assert_eq!(text(&close(Some(cursor(131)), CloseReason::Draining, 2345)), expected);
+    }
+
+    #[test]
+    fn every_reason_is_known_by_its_name_and_says_whether_to_come_back() {
+        let told = CloseReason::ALL.map(|reason| (reason.as_str(), reason.reconnect()));
+        let expected = [
+            ("token_expired", true),
+            ("draining", true),
+            ("busy", true),
+            ("too_many_streams", true),
+            ("too_slow", true),
+            ("disconnected", false),
+            ("erased", false),
+            ("store_down", true),
+        ];
+        assert_eq!(told, expected);
+        assert!(CloseReason::ALL.iter().all(|reason| CloseReason::named(reason.as_str()) == Some(*reason)));
+        assert_eq!(CloseReason::named("of_a_later_server"), None);
     }
 }

@@ -2,15 +2,8 @@
 //! acknowledged is there, the database is whole, every device comes to the truth. The same harness with a disk that is
 //! not asked (`synchronous=OFF`) sees losses, or it would prove nothing.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-
 use lumen_inbox::clock::Clock;
-use lumen_inbox::domain::ids::NotificationId;
 use lumen_inbox::random;
-use rusqlite::Connection;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::chaos::Chaos;
@@ -20,6 +13,7 @@ use crate::support::http::Api;
 use crate::support::opening::Opening;
 use crate::support::powercut::{Shim, cut};
 use crate::support::publishers::{Acknowledged, Publishers};
+use crate::support::stock::stored;
 use crate::support::tokens::Tokens;
 
 /// Power cuts of the suite; `scripts/power-cuts` makes more.
@@ -108,44 +102,10 @@ impl World {
         self.publishers.move_to(self.server.url());
     }
 
-    /// What was acknowledged and is not on the disk. Looks at a copy, since to look at a database recovers it.
-    ///
-    /// # Panics
-    /// When the database is damaged, or its counts are not what the rows add up to.
+    /// What was acknowledged and is not on the disk.
     fn missing(&self) -> Vec<Acknowledged> {
-        let copy = tempfile::tempdir().unwrap();
-        for entry in fs::read_dir(self.server.dir()).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-        }
-        let Some(stored) = stored(&copy.path().join("lumen.db")) else { return self.acknowledged.clone() };
+        let Some(stored) = stored(self.server.dir()) else { return self.acknowledged.clone() };
         let is_missing = |row: &&Acknowledged| stored.get(&row.content) != Some(&row.id);
         self.acknowledged.iter().filter(is_missing).cloned().collect()
     }
-}
-
-/// Content and id of each row; `None` where not even the tables came to the disk.
-fn stored(path: &Path) -> Option<BTreeMap<String, NotificationId>> {
-    let database = Connection::open(path).unwrap();
-    let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(verdict, "ok");
-    let tables: i64 = database.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
-    if tables == 0 {
-        return None;
-    }
-    let drifted: i64 = database
-        .query_row(
-            "SELECT COUNT(*) FROM inbox WHERE unread != (SELECT COUNT(*) FROM notification WHERE inbox = inbox.id)
-             OR head != (SELECT MAX(rev) FROM notification WHERE inbox = inbox.id)",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
-    assert_eq!(drifted, 0, "counts and heads are of their rows");
-    let mut select = database.prepare("SELECT body, id FROM notification").unwrap();
-    let rows = select.query_map([], |row| {
-        let body: Value = serde_json::from_str(row.get_ref(0)?.as_str()?).unwrap();
-        Ok((body["content"].as_str().unwrap().to_owned(), NotificationId::from_bytes(row.get(1)?)))
-    });
-    Some(rows.unwrap().map(Result::unwrap).collect())
 }

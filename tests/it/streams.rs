@@ -4,14 +4,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lumen_inbox::clock::Clock;
-use lumen_inbox::domain::cursor::{Cursor, Presented, Reason};
-use lumen_inbox::domain::limits::HEARTBEAT;
+use lumen_inbox::config::Config;
+use lumen_inbox::domain::cursor::{Cursor, Epoch, Presented, Reason};
+use lumen_inbox::domain::limits::{HEARTBEAT, PAGE_BYTES};
 use lumen_inbox::hub::Refused;
 use lumen_inbox::store::{Mark, Selection};
+use lumen_inbox::wire::api::STREAM;
 use lumen_inbox::wire::event::Event;
+use reqwest::Method;
+use serde_json::json;
 
 use crate::support::desk::{Desk, request};
-use crate::support::patience::stand_still;
+use crate::support::patience::{self, stand_still};
+use crate::support::server::Server;
 use crate::support::shelf::{NOON, draft, id};
 
 #[tokio::test]
@@ -225,6 +230,81 @@ async fn a_hole_that_cannot_be_replayed_is_told_with_the_snapshot() {
     assert_eq!(resync.items.unwrap().iter().map(|item| item.rev).collect::<Vec<_>>(), [2]);
     desk.post("ada", "3").await;
     assert_eq!(stream.revs(1).await, [(3, false)]);
+}
+
+/// Faults row 24: from the start of a full inbox a list is the cheaper way. A stream that lags on one is paged; it holds
+/// one page at a time, and nobody waits for it.
+#[tokio::test]
+async fn a_stream_that_lags_on_a_full_inbox_holds_a_page_at_a_time() {
+    const ROWS: u64 = 10_000;
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::open(dir.path()).await;
+    let (mut ada, mut ben) = (desk.listen("ada", Presented::Nothing), desk.listen("ben", Presented::Nothing));
+    ada.ready().await;
+    ben.ready().await;
+    let content = "x".repeat(1_000);
+    for _ in 0..10 {
+        desk.append((0..ROWS / 10).map(|_| draft("ada", &content)).collect()).await;
+    }
+    let (mut rev, mut most) = (0, 0);
+    while rev < ROWS {
+        rev += 1;
+        assert_eq!(ada.revs(1).await, [(rev, true)]);
+        most = most.max(desk.budget.taken());
+        if rev % 1_000 == 0 {
+            desk.post("ben", "another's").await;
+            assert_eq!(ben.revs(1).await, [(rev / 1_000, false)]);
+        }
+    }
+    assert!((PAGE_BYTES / 2..=PAGE_BYTES).contains(&most), "{most}");
+    assert_eq!(desk.budget.taken(), 0);
+
+    let mut again = desk.listen("ada", Presented::Cursor(Cursor { epoch: Epoch::NONE, rev: 0 }));
+    assert_eq!(again.ready().await.1.missed, None);
+    let (cursor, event) = again.next().await;
+    let Event::Resync(resync) = event else { panic!("a resync, not {event:?}") };
+    assert_eq!((cursor.unwrap().rev, resync.reason), (ROWS, Reason::TooMany));
+}
+
+/// Faults row 22: over the cap of its user an EventSource is told in a stream, and comes back; a program gets the status.
+#[tokio::test]
+async fn who_is_over_a_cap_is_told_and_nobody_else_is_touched() {
+    let server = Server::start().await;
+    let cap = Config::defaults().hub.streams_per_user;
+    let mut open = Vec::new();
+    for _ in 0..cap {
+        let mut reader = server.reader("ada").await;
+        reader.expect_ready().await;
+        open.push(reader);
+    }
+    let cursor = open[0].cursor().unwrap().to_owned();
+    let mut refused = server.opening("ada").last_event_id(cursor.clone()).open().await;
+    let close = refused.expect_close().await;
+    assert_eq!((close.reason.as_str(), close.reconnect), ("too_many_streams", true));
+    let told = refused.received().last().unwrap();
+    assert_eq!((told.block.id.as_ref(), told.block.retry), (Some(&cursor), Some(close.retry_ms)));
+    let ada = server.user("ada");
+    let (status, problem) = ada.send(ada.request(Method::GET, STREAM)).await;
+    assert_eq!((status, &problem["code"]), (429, &json!("too_many_streams")));
+    assert!(problem["detail"].as_str().unwrap().contains(&format!(" {cap} streams")), "{problem}");
+
+    server.reader("ben").await.expect_ready().await;
+    server.api().publish("ada", "to all").await;
+    for reader in &mut open {
+        assert_eq!(reader.expect_message().await.data.content, "to all");
+    }
+    open.pop().unwrap().hang_up();
+    let in_again = patience::within(async {
+        loop {
+            let mut reader = server.opening("ada").open().await;
+            match reader.next().await.event {
+                Some(Event::Ready(_)) => return,
+                _ => patience::pause(Duration::from_millis(20)).await,
+            }
+        }
+    });
+    in_again.await.expect("whoever goes makes room");
+    server.stop().await;
 }
 
 async fn advance_by_seconds(seconds: u64) {

@@ -25,6 +25,9 @@ pub struct StreamUser {
 /// One who may post for every user.
 pub struct Producer;
 
+/// One who may see and end what belongs to a user.
+pub struct Operator;
+
 impl FromRequestParts<App> for User {
     type Rejection = Problem;
 
@@ -56,6 +59,14 @@ impl FromRequestParts<App> for Producer {
     }
 }
 
+impl FromRequestParts<App> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if by_header(parts, app)?.is_admin() { Ok(Operator) } else { Err(not_an_operator()) }
+    }
+}
+
 /// The caller of any call but the stream: an address is kept in histories and logs, where no token should be.
 fn by_header(parts: &Parts, app: &App) -> Result<Caller, Problem> {
     match bearer(&parts.headers)? {
@@ -68,7 +79,9 @@ fn by_header(parts: &Parts, app: &App) -> Result<Caller, Problem> {
 }
 
 fn verify(token: &str, app: &App) -> Result<Caller, Problem> {
-    Ok(app.keys.verify(token, app.clock.now())?)
+    let caller = app.keys.verify(token, app.clock.now())?;
+    let not_before = caller.user().and_then(|user| app.store.not_before(user));
+    if caller.is_refused_by(not_before) { Err(TokenFault::Revoked.into()) } else { Ok(caller) }
 }
 
 /// No token was found, though perhaps it was meant to be.
@@ -121,6 +134,16 @@ fn not_a_producer() -> Problem {
         "Not a producer's token",
         "this call needs the scope notifications:write",
         "send a producer's token; `lumen token --producer` signs one",
+    )
+}
+
+fn not_an_operator() -> Problem {
+    Problem::new(
+        403,
+        "not_an_operator",
+        "Not an operator's token",
+        "this call needs the scope admin",
+        "send an operator's token; `lumen token --admin` signs one",
     )
 }
 

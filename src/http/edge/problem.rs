@@ -75,7 +75,9 @@ impl From<TokenFault> for Problem {
                  or EdDSA by a key that its configuration names (auth.keys)"
             }
             TokenFault::Claim(_) => "sign a token with sub and exp, and with scope for others than users",
-            TokenFault::Revoked => "come back with a token of which iat is the second in which it was signed",
+            TokenFault::Revoked => {
+                "come back with a token that was signed after that and says so in iat; `lumen token --user ID` signs one"
+            }
         };
         Problem::new(401, fault.code(), "Not let in", fault.to_string(), cure)
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::ids::UserId;
+use crate::hub::Refused;
 
 #[tokio::test(start_paused = true)]
 async fn a_close_that_overtakes_the_ready_has_the_cursor_that_the_client_came_with() {
@@ -172,4 +174,58 @@ async fn each_stream_has_its_own_time_to_come_back() {
     assert!(*refused.last().unwrap() > 5_000 && within(&refused, 15_000), "{refused:?}");
     let busy: BTreeSet<u64> = (0..20).map(|_| desk.hub.retry_ms(CloseReason::Busy)).collect();
     assert!(busy.len() > 1 && within(&busy, 5_000), "{busy:?}");
+}
+
+/// Only those whose tokens are refused from now on; a fresh one may be there already.
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_ends_the_streams_of_tokens_that_are_refused() {
+    let desk = desk().await;
+    let ada: UserId = "ada".parse().unwrap();
+    let signed = |issued_at| Request { issued_at, ..request("ada") };
+    let [mut before, mut at, mut after, mut unsaid] = [Some(NOON - 1), Some(NOON), Some(NOON + 1), None]
+        .map(|issued_at| desk.hub.subscribe(signed(issued_at)).unwrap());
+    let mut ben = desk.hub.subscribe(request("ben")).unwrap();
+    // Without a moment from which on they are refused, there is nothing to end.
+    desk.hub.disconnect(&ada);
+    assert_eq!(desk.hub.presence(&ada).len(), 4);
+    desk.store.refuse_before(ada.clone(), NOON).await.unwrap();
+    desk.hub.disconnect(&ada);
+    for ended in [&mut before, &mut at, &mut unsaid] {
+        assert_eq!(expect_close(ended).await.0, "disconnected");
+    }
+    assert_eq!([next(&mut after).await.event, next(&mut ben).await.event], ["ready", "ready"]);
+    assert_eq!(desk.hub.presence(&ada).len(), 1);
+}
+
+/// A token that was good when it was looked at, and is refused before its stream is there.
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_between_the_look_at_a_token_and_its_stream_is_not_lost() {
+    let desk = desk().await;
+    desk.store.refuse_before("ada".parse().unwrap(), NOON).await.unwrap();
+    let refused = |issued_at| desk.hub.subscribe(Request { issued_at, ..request("ada") }).err();
+    assert_eq!([refused(Some(NOON)), refused(None)], [Some(Refused::Disconnected); 2]);
+    assert_eq!((refused(Some(NOON + 1)), desk.hub.streams()), (None, 0));
+    assert!(desk.hub.subscribe(request("ben")).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erased_user_is_told_and_finds_another_inbox() {
+    let desk = desk().await;
+    let (mut stream, mut ben) = (desk.open(), desk.hub.subscribe(request("ben")).unwrap());
+    next(&mut stream).await;
+    desk.post().await;
+    let told = next(&mut stream).await;
+    assert!(desk.store.erase("ada".parse().unwrap()).await.unwrap());
+    let (reason, id) = expect_close(&mut stream).await;
+    assert_eq!((reason.as_str(), &id), ("erased", &told.id));
+    assert_eq!(next(&mut ben).await.event, "ready");
+
+    let mut again = desk.open_at(Presented::Cursor(id.unwrap().parse().unwrap()));
+    assert_eq!(next(&mut again).await.event, "ready");
+    let resync = next(&mut again).await;
+    assert_eq!((resync.event.as_str(), rev(&resync)), ("resync", 0));
+    desk.post().await;
+    let message = next(&mut again).await;
+    assert_eq!(rev(&message), 1);
+    assert_ne!(message.id, told.id);
 }

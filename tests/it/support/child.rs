@@ -129,6 +129,11 @@ impl Launch {
         words.push(env!("CARGO_BIN_EXE_lumen").into());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["serve", "--json", "--listen", &self.listen.to_string(), "--data-dir"]);
+        // What the tests themselves are told by, a server would take for its own.
+        let own = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LUMEN_"));
+        own.for_each(|(name, _)| {
+            command.env_remove(name);
+        });
         command.arg(self.dir()).args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -22,6 +22,8 @@ pub struct Desk {
     pub hub: Hub,
     pub store: Store,
     pub clock: Clock,
+    /// What all that waits for readers takes from.
+    pub budget: Budget,
 }
 
 impl Desk {
@@ -30,8 +32,9 @@ impl Desk {
         let config = Config::defaults();
         let (store, commits) =
             Store::open(&dir.join("lumen.db"), config.store, clock.clone()).await.expect("the store opens");
-        let hub = Hub::start(store.clone(), commits, clock.clone(), config.hub, Budget::new(config.buffer_bytes));
-        Desk { hub, store, clock }
+        let budget = Budget::new(config.buffer_bytes);
+        let hub = Hub::start(store.clone(), commits, clock.clone(), config.hub, budget.clone());
+        Desk { hub, store, clock, budget }
     }
 
     pub async fn append(&self, drafts: Vec<Value>) -> Vec<Appended> {

@@ -1,0 +1,74 @@
+//! Sweeps, paced from here since the store knows no time to rest: what has outlived itself goes step by step, and what
+//! goes from an inbox is told like any other change.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info, warn};
+
+use super::Inner;
+use crate::store::{Error, Swept};
+
+/// Least pause between two steps of a sweep. After a longer step it is as long as that step was: so a sweep never has
+/// more than half of the writer, and whoever publishes the other.
+const STEP_PAUSE: Duration = Duration::from_millis(10);
+
+/// Sweeps after each pause until nothing is left to sweep, until the hub is gone or the store has ended.
+pub(super) async fn run(hub: Weak<Inner>, pause: Duration) {
+    let mut course = Course::default();
+    let mut rest = pause;
+    loop {
+        sleep(rest).await;
+        let Some(store) = hub.upgrade().map(|hub| hub.store.clone()) else { return };
+        let begun = Instant::now();
+        let swept = store.sweep().await;
+        if swept == Err(Error::Down) {
+            return;
+        }
+        match course.turn(&swept) {
+            Some(Turn::Failed) => warn!(?swept, "what has outlived itself cannot be swept; it is tried again"),
+            Some(Turn::Healed) => info!("what has outlived itself is swept again"),
+            None => debug!(?swept, "swept a step"),
+        }
+        rest = match swept {
+            Ok(Swept { more: true, .. }) => begun.elapsed().max(STEP_PAUSE),
+            Ok(_) | Err(_) => pause,
+        };
+    }
+}
+
+/// The fault that sweeps run into, if they do: each is told once and not at every try.
+#[derive(Default)]
+struct Course(Option<Error>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    Failed,
+    Healed,
+}
+
+impl Course {
+    fn turn(&mut self, swept: &Result<Swept, Error>) -> Option<Turn> {
+        let fault = swept.as_ref().err();
+        if self.0.as_ref() == fault {
+            return None;
+        }
+        self.0 = fault.cloned();
+        Some(if fault.is_some() { Turn::Failed } else { Turn::Healed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_once_and_its_end_too() {
+        let (well, full, locked) = (Ok(Swept::default()), Err(Error::DiskFull), Err(Error::Locked));
+        let mut course = Course::default();
+        let turns = [&well, &full, &full, &locked, &locked, &well, &well, &full].map(|swept| course.turn(swept));
+        use Turn::{Failed, Healed};
+        assert_eq!(turns, [None, Some(Failed), None, Some(Failed), None, Some(Healed), None, Some(Failed)]);
+    }
+}

@@ -1,0 +1,56 @@
+//! Sweeps that come by themselves.
+
+use super::*;
+use crate::domain::limits::SWEEP_ROWS;
+
+impl Desk {
+    async fn post_for_a_second(&self, number: usize) {
+        let draft = || check(serde_json::json!({"user": "ada", "type": "like", "content": "x", "ttl_s": 1})).unwrap();
+        self.store.append((0..number).map(|_| draft()).collect()).await.unwrap();
+    }
+}
+
+/// What has ended is told like any other change, step after step, within two pauses.
+#[tokio::test(start_paused = true)]
+async fn rows_that_have_ended_go_by_themselves() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    desk.post_for_a_second(1).await;
+    let message = message_id(&next(&mut stream).await);
+    desk.post().await;
+    next(&mut stream).await;
+    advance_by_seconds(29).await;
+    let counts = desk.store.counts(&"ada".parse().unwrap()).await.unwrap();
+    assert_eq!((counts.unread, counts.rev), (2, 2), "nothing is swept before its time");
+    advance_by_seconds(1).await;
+    let inbox = news(&mut stream).await;
+    let Ok(Event::Inbox(told)) = event::parse(&inbox.event, inbox.data.as_deref().unwrap()) else { panic!("a change") };
+    assert_eq!((rev(&inbox), told.ids, told.counts.unread), (3, Some(vec![message]), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_goes_on_while_there_is_more() {
+    let desk = desk().await;
+    let steps = 3;
+    desk.post_for_a_second(SWEEP_ROWS * (steps - 1) + 1).await;
+    let posted = (SWEEP_ROWS * (steps - 1) + 1) as Rev;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    advance_by_seconds(30).await;
+    for step in 1..=steps as Rev {
+        // Each step comes a little after the one before it, long before the next pause ends.
+        let waiting = tokio::time::Instant::now();
+        let mut told = std::pin::pin!(news(&mut stream));
+        let told = loop {
+            tokio::select! {
+                biased;
+                told = told.as_mut() => break told,
+                () = tokio::task::yield_now() => tokio::time::advance(Duration::from_millis(1)).await,
+            }
+        };
+        assert_eq!(rev(&told), posted + step);
+        assert!(waiting.elapsed() < Duration::from_secs(15), "{:?}", waiting.elapsed());
+    }
+    assert_eq!(desk.store.counts(&"ada".parse().unwrap()).await.unwrap().unread, 0);
+}
