@@ -32,6 +32,7 @@ mod sending;
 mod sockets;
 mod store_contract;
 mod store_files;
+mod store_leftovers;
 mod streams;
 mod support;
 mod tokens;
