@@ -1,7 +1,7 @@
 //! Strict JSON: what two readers could take for two things is refused, and so is what could exhaust one.
 //!
-//! A doubled name, U+0000, a lone surrogate, nesting over [`JSON_DEPTH`], a number that no double holds: all are faults
-//! of the text, found in one pass.
+//! A doubled name, U+0000, a lone surrogate, nesting over [`JSON_DEPTH`], more than [`JSON_VALUES`] values, a number that
+//! no double holds: all are faults of the text, found in one pass.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::domain::draft::shown;
-use crate::domain::limits::JSON_DEPTH;
+use crate::domain::limits::{JSON_DEPTH, JSON_VALUES};
 
 /// What is wrong with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Rule {
     Nul,
     /// It is JSON, but nested over [`JSON_DEPTH`].
     Depth,
+    /// It is JSON, but has more than [`JSON_VALUES`] values.
+    Values,
 }
 
 /// Why a text is not taken, with line and column.
@@ -53,13 +55,13 @@ pub fn parse(text: &[u8]) -> Result<Value, Fault> {
     if text.trim_ascii().is_empty() {
         return start(Rule::Empty, "no value");
     }
-    let broken = Cell::new(None);
+    let (broken, values) = (Cell::new(None), Cell::new(0));
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let fault = |fault: serde_json::Error, other| {
         let rule = broken.get().unwrap_or(if fault.is_eof() { Rule::Cut } else { other });
         Fault { rule, why: fault.to_string() }
     };
-    let value = Strict { depth: 0, broken: &broken }.deserialize(&mut deserializer);
+    let value = Strict { depth: 0, values: &values, broken: &broken }.deserialize(&mut deserializer);
     let value = value.map_err(|found| fault(found, Rule::Syntax))?;
     deserializer.end().map_err(|found| fault(found, Rule::Trailing))?;
     Ok(value)
@@ -74,6 +76,8 @@ pub fn fault_in_line(fault: &Fault) -> String {
 struct Strict<'a> {
     /// Containers around this value.
     depth: usize,
+    /// Values that were begun so far.
+    values: &'a Cell<usize>,
     /// The rule of ours that the text broke, which the parser's own error cannot say.
     broken: &'a Cell<Option<Rule>>,
 }
@@ -100,6 +104,10 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > JSON_VALUES {
+            return Err(self.breaks(Rule::Values, format_args!("more than {JSON_VALUES} values")));
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -197,6 +205,9 @@ mod tests {
         assert!(parse(nested(JSON_DEPTH).as_bytes()).is_ok());
         assert_eq!(rule(&nested(JSON_DEPTH + 1)), Rule::Depth);
         assert_eq!(rule(&"[".repeat(100_000)), Rule::Depth);
+        let many = |inner: usize| format!("[{}1]", "1,".repeat(inner - 1));
+        assert!(parse(many(JSON_VALUES - 1).as_bytes()).is_ok());
+        assert_eq!(rule(&many(JSON_VALUES)), Rule::Values);
     }
 
     proptest! {

@@ -68,6 +68,7 @@ pub fn json_code(rule: Rule) -> &'static str {
         Rule::DoubledName => "json_doubled_name",
         Rule::Nul => "json_nul",
         Rule::Depth => "json_too_deep",
+        Rule::Values => "json_too_many_values",
     }
 }
 
@@ -82,6 +83,7 @@ pub fn malformed_json(fault: &json::Fault) -> Problem {
         Rule::DoubledName => ("A name is there twice", "give each field of an object once"),
         Rule::Nul => ("The body has U+0000", "leave U+0000 out, which no field may have"),
         Rule::Depth => ("The body is nested too deep", "nest objects and arrays less deep"),
+        Rule::Values => ("The body has too many values", "send less at once, and what is long behind link"),
     };
     malformed(json_code(fault.rule), title, fault.to_string(), cure)
 }

@@ -98,10 +98,15 @@ pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", VERSION)
 }
 
-/// Brings a database to [`VERSION`]. A process that dies on the way leaves the step before it whole.
+/// Brings a database to [`VERSION`].
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    run(connection, &MIGRATIONS)
+}
+
+/// Whatever ends it on the way leaves the step before it whole.
+fn run(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let from: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for (step, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+    for (step, sql) in steps.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(sql)?;
         if step == 0 {
@@ -112,4 +117,44 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ErrorCode;
+
+    use super::*;
+
+    /// Faults row 6: the disk fills up in the midst of a step, whichever page of it finds no room.
+    #[test]
+    fn a_step_without_room_leaves_the_one_before_it_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lumen.db");
+        let steps = [FIRST, "CREATE TABLE more (x INTEGER) STRICT; CREATE TABLE yet_more (x INTEGER) STRICT"];
+        let number = |connection: &Connection, pragma: &str| {
+            connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap()
+        };
+        run(&mut Connection::open(&path).unwrap(), &steps[..1]).unwrap();
+        let schema = |connection: &Connection| {
+            let mut select = connection.prepare("SELECT sql FROM sqlite_schema ORDER BY name").unwrap();
+            let rows = select.query_map([], |row| row.get::<_, Option<String>>(0)).unwrap();
+            rows.map(Result::unwrap).collect::<Vec<_>>()
+        };
+        let (old, pages) = {
+            let connection = Connection::open(&path).unwrap();
+            (schema(&connection), number(&connection, "page_count"))
+        };
+        let mut refused = 0;
+        loop {
+            let mut connection = Connection::open(&path).unwrap();
+            connection.pragma_update(None, "max_page_count", pages + refused).unwrap();
+            let Err(fault) = run(&mut connection, &steps) else { break };
+            assert_eq!(fault.sqlite_error_code(), Some(ErrorCode::DiskFull), "{refused}: {fault}");
+            let next = Connection::open(&path).unwrap();
+            assert_eq!((number(&next, "user_version"), schema(&next)), (1, old.clone()));
+            refused += 1;
+        }
+        let next = Connection::open(&path).unwrap();
+        assert_eq!((refused > 1, number(&next, "user_version"), schema(&next).len()), (true, 2, old.len() + 2));
+    }
 }
