@@ -4,9 +4,9 @@
 //!
 //! ```text
 //! 4  cmd/         serve send tail token                          carries out what was typed; alone prints
-//!    config/                                                     what can be set
+//!    config/      layers settings kinds rooms faults print        what can be set; lumen.toml has the defaults
 //!    cli/                                                        what can be typed
-//! 3  http/        door/   accept options body                    bytes become a request
+//! 3  http/        door/   accept listener options body           bytes become a request
 //!                 api/    routes publish batch inbox health      requests become jobs and answers
 //!                 stream/ open refusal body                      a request becomes a subscription
 //!                 edge/   caller headers query problem answer    what every answer has
@@ -14,7 +14,7 @@
 //!                 catch_up announcer ticker close housekeeping
 //!    client/      endpoint api stream                            what send and tail share
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
-//!    auth/        caller keys token                              signs and verifies
+//!    auth/        caller keys own file jwks token                signs and verifies
 //!    home/        dir lock                                       the data directory
 //! 0  domain/      draft notification change ids cursor limits …  values and rules; no IO, no async, no clock
 //!    wire/        event sse api json problem                     what goes over the wire, both directions

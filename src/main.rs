@@ -7,14 +7,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use lumen_inbox::cli::{Cli, Command};
 use lumen_inbox::cmd;
+use lumen_inbox::config::Faults;
 use lumen_inbox::exit::Exit;
-use lumen_inbox::telemetry;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let serves = matches!(cli.command, Command::Serve(_));
-    telemetry::init(cli.global.log_level(if serves { "info" } else { "warn" }), false);
     let runtime = match runtime(serves) {
         Ok(runtime) => runtime,
         Err(fault) => return failed(&anyhow::Error::new(fault).context("the runtime cannot be started")),
@@ -34,17 +33,17 @@ fn runtime(serves: bool) -> std::io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-/// Tells why, in the last line.
+/// Tells why, in the last line, or in a line for each fault of a configuration.
 fn failed(fault: &anyhow::Error) -> ExitCode {
-    match fault.downcast_ref::<clap::Error>() {
-        Some(usage) => {
-            // Nothing is left to be done about a stderr that cannot be written to.
-            let _ = usage.print();
-            Exit::Usage.into()
-        }
-        None => {
-            cmd::term::fault(fault);
-            Exit::Failed.into()
-        }
+    if let Some(usage) = fault.downcast_ref::<clap::Error>() {
+        // Nothing is left to be done about a stderr that cannot be written to.
+        let _ = usage.print();
+        return Exit::Usage.into();
     }
+    if let Some(Faults(faults)) = fault.downcast_ref() {
+        faults.iter().for_each(cmd::term::fault);
+        return Exit::Usage.into();
+    }
+    cmd::term::failure(fault);
+    Exit::Failed.into()
 }

@@ -13,9 +13,10 @@ use super::token::{Presented, TokenFault};
 
 /// The fewest bytes of a secret: HS256 has 256 bits.
 pub(super) const SECRET_BYTES: usize = 32;
+/// The first byte of a public key in DER.
+const SEQUENCE: u8 = 0x30;
 /// The first byte of an uncompressed point on a curve.
 const UNCOMPRESSED: u8 = 4;
-const COORDINATE_BYTES: usize = 32;
 const ED25519_BYTES: usize = 32;
 
 /// Verifies what was signed with its one algorithm.
@@ -48,7 +49,11 @@ impl VerifyingKey {
     /// # Errors
     /// Another kind or size of key, or none at all.
     pub(super) fn of_der(der: &[u8]) -> Result<Self, Unusable> {
-        // A bare Ed25519 key is any 32 bytes and is found in no PEM.
+        // The parsers take bare keys too, for which a random secret could be taken: of P-256 one in some hundreds of
+        // 33 bytes, of Ed25519 any of 32.
+        if der.first() != Some(&SEQUENCE) {
+            return Err(Unusable("that is no public key"));
+        }
         if der.len() != ED25519_BYTES && ParsedPublicKey::new(&ED25519, der).is_ok() {
             return Ok(Self::new(Algorithm::EdDsa, DecodingKey::from_ed_der(der)));
         }
@@ -66,11 +71,10 @@ impl VerifyingKey {
 
     /// ES256, from the coordinates of a point on P-256.
     pub(super) fn of_p256(x: &[u8], y: &[u8]) -> Result<Self, Unusable> {
-        let whole = x.len() == COORDINATE_BYTES && y.len() == COORDINATE_BYTES;
         let point = [&[UNCOMPRESSED], x, y].concat();
         match ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point) {
-            Ok(_) if whole => Ok(Self::new(Algorithm::Es256, DecodingKey::from_ec_der(&point))),
-            _ => Err(Unusable("whose x and y are no point on P-256")),
+            Ok(_) => Ok(Self::new(Algorithm::Es256, DecodingKey::from_ec_der(&point))),
+            Err(_) => Err(Unusable("whose x and y are no point on P-256")),
         }
     }
 

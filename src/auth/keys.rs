@@ -20,26 +20,25 @@ pub(super) const KEYS_MAX: usize = 16;
 
 /// Signs tokens with the own key, and verifies them with that and the configured ones.
 pub struct Keys {
-    config: Config,
     own_key: PathBuf,
     ring: RwLock<Arc<Ring>>,
 }
 
-/// The keys as they were read at one time.
+/// The keys as they were read at one time, and by what else tokens were held then.
 struct Ring {
+    config: Config,
     signing: EncodingKey,
     verifying: Vec<VerifyingKey>,
 }
 
 impl Keys {
-    /// Reads the configured key files and the data directory's own key, which is made where there is none. That key
+    /// Reads the configured key files and the data directory's own key, which is made where there is none. The own key
     /// is good whatever is configured: whoever can read it can read and write the database too.
     ///
     /// # Errors
     /// The first fault, with its file and the cure.
     pub fn open(config: &Config, own_key: &Path) -> Result<Self, KeyError> {
-        let ring = Ring::read(config, own::read_or_make(own_key)?)?;
-        Ok(Self::of(config.clone(), own_key, ring))
+        Ok(Self::of(own_key, Ring::read(config, own::read_or_make(own_key)?)?))
     }
 
     /// The own key alone, for who signs.
@@ -47,9 +46,7 @@ impl Keys {
     /// # Errors
     /// A file that is missing, cannot be read, is no key by its size, or is open to others.
     pub fn load(own_key: &Path) -> Result<Self, KeyError> {
-        let config = Config::default();
-        let ring = Ring::read(&config, own::read(own_key)?)?;
-        Ok(Self::of(config, own_key, ring))
+        Ok(Self::of(own_key, Ring::read(&Config::default(), own::read(own_key)?)?))
     }
 
     /// The own key alone, which is made where there is none.
@@ -60,16 +57,17 @@ impl Keys {
         Self::open(&Config::default(), own_key)
     }
 
-    fn of(config: Config, own_key: &Path, ring: Ring) -> Self {
-        Self { config, own_key: own_key.to_owned(), ring: RwLock::new(Arc::new(ring)) }
+    fn of(own_key: &Path, ring: Ring) -> Self {
+        Self { own_key: own_key.to_owned(), ring: RwLock::new(Arc::new(ring)) }
     }
 
-    /// Reads all files anew. What is verified meanwhile is verified by the keys from before; then all new ones hold.
+    /// Reads all files anew, by a configuration that may be another one. What is verified meanwhile is verified as
+    /// before; then all of the new holds at once.
     ///
     /// # Errors
-    /// As [`Keys::open`]; then all keys from before stay.
-    pub fn reload(&self) -> Result<(), KeyError> {
-        let ring = Ring::read(&self.config, own::read_or_make(&self.own_key)?)?;
+    /// As [`Keys::open`]; then all stays as it was.
+    pub fn reload(&self, config: &Config) -> Result<(), KeyError> {
+        let ring = Ring::read(config, own::read_or_make(&self.own_key)?)?;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(())
     }
@@ -91,7 +89,7 @@ impl Keys {
         let mut refused = TokenFault::WrongAlgorithm;
         for key in ring.candidates(&header) {
             match key.verify(token) {
-                Ok(claims) => return claims.check(&self.config, key.own, now),
+                Ok(claims) => return claims.check(&ring.config, key.own, now),
                 Err(fault) => refused = fault,
             }
         }
@@ -120,7 +118,7 @@ impl Ring {
         if count > KEYS_MAX {
             return Err(KeyError::TooMany { count });
         }
-        Ok(Self { signing: EncodingKey::from_secret(&own), verifying })
+        Ok(Self { config: config.clone(), signing: EncodingKey::from_secret(&own), verifying })
     }
 
     /// The keys that may have signed a token: the one that it names, and else, if that is none or unknown, each of its

@@ -45,13 +45,13 @@ pub struct Global {
 }
 
 impl Global {
-    /// The log's level, where `usual` is the command's own.
-    pub fn log_level(&self, usual: &'static str) -> &'static str {
+    /// The log's level, if a flag says one, and that flag.
+    pub fn level(&self) -> Option<(&'static str, &'static str)> {
         match (self.quiet, self.verbose) {
-            (true, _) => "error",
-            (false, 0) => usual,
-            (false, 1) => "debug",
-            (false, _) => "trace",
+            (true, _) => Some(("--quiet", "error")),
+            (false, 0) => None,
+            (false, 1) => Some(("-v", "debug")),
+            (false, _) => Some(("-vv", "trace")),
         }
     }
 }

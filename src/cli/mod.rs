@@ -1,8 +1,13 @@
 //! What can be typed: flags, their help, their first check. A file a command.
 
+pub mod disconnect;
 pub mod duration;
+pub mod erase;
 pub mod global;
+pub mod inbox;
+pub mod presence;
 pub mod rate;
+pub mod retract;
 pub mod send;
 pub mod serve;
 pub mod tail;
@@ -38,6 +43,11 @@ pub enum Command {
     Send(send::Options),
     Tail(tail::Options),
     Token(token::Options),
+    Inbox(inbox::Options),
+    Retract(retract::Options),
+    Presence(presence::Options),
+    Disconnect(disconnect::Options),
+    Erase(erase::Options),
 }
 
 #[cfg(test)]

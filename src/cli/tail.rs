@@ -59,6 +59,6 @@ fn several(text: &str) -> Result<NonZeroU64, String> {
     text.parse().map_err(|_| "a whole number of notifications, at least 1".to_owned())
 }
 
-fn kind(text: &str) -> Result<Kind, String> {
+pub(super) fn kind(text: &str) -> Result<Kind, String> {
     Kind::parse(text).ok_or_else(|| "a type is a lower-case letter and up to 63 of a-z, 0-9, _ . -".to_owned())
 }

@@ -18,6 +18,8 @@ use crate::domain::limits::HEAD_BYTES;
 const OWN_TTL: Duration = Duration::from_secs(3600);
 /// The name that we post under.
 const PRODUCER: &str = "lumen-send";
+/// The name that we operate under.
+const OPERATOR: &str = "lumen-operator";
 
 /// Where tokens come from.
 #[derive(Clone)]
@@ -70,6 +72,18 @@ impl Access {
             Access::Given(token) => Ok(token.clone()),
             Access::File(path) => from_file(path),
             Access::Key { keys, clock } => signed(keys, &Claims::producer(PRODUCER, clock.now(), OWN_TTL)),
+        }
+    }
+
+    /// The token that sees and ends what belongs to a user.
+    ///
+    /// # Errors
+    /// There is none to be had.
+    pub fn for_operator(&self) -> Result<Token, AccessFault> {
+        match self {
+            Access::Given(token) => Ok(token.clone()),
+            Access::File(path) => from_file(path),
+            Access::Key { keys, clock } => signed(keys, &Claims::admin(OPERATOR, clock.now(), OWN_TTL)),
         }
     }
 
@@ -160,6 +174,7 @@ mod tests {
         let ann: UserId = "ann".parse().unwrap();
         assert_eq!(caller(access.for_user(Some(&ann)).unwrap()).user(), Some(&ann));
         assert!(caller(access.for_producer().unwrap()).is_producer());
+        assert!(caller(access.for_operator().unwrap()).is_admin());
         assert_eq!(access.for_user(None), Err(AccessFault::Nobody));
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 
 use super::endpoint::ServerUrl;
 use super::failure::{Failure, status_may_pass};
@@ -32,9 +32,9 @@ pub async fn read(url: &ServerUrl, mut answer: Response, patience: Duration) -> 
 }
 
 /// Logs that a request was answered. Its query is left out, where a token could stand.
-pub fn log(method: &'static str, answer: &Response, begun: Instant) {
+pub fn log(method: &Method, answer: &Response, begun: Instant) {
     let ms = begun.elapsed().as_millis();
-    tracing::debug!(method, path = answer.url().path(), status = answer.status().as_u16(), %ms, "answered");
+    tracing::debug!(%method, path = answer.url().path(), status = answer.status().as_u16(), %ms, "answered");
 }
 
 /// What an answer says that is not the wanted one.

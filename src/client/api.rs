@@ -1,19 +1,16 @@
-//! The calls that put notifications in. Each is one try; whoever calls decides on another by [`Failure::may_pass`].
-
-use std::time::{Duration, Instant};
+//! A producer's calls, which put notifications in and take them back. Each is one try; whoever calls decides on another by [`Failure::may_pass`].
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer;
+use super::call::call;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
-use crate::wire::api::{BATCH, NDJSON, NOTIFICATIONS, Published, PublishedAll};
-
-/// How long an answer is waited for: three times what the server gives its writer, and room for the way.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::domain::ids::UserId;
+use crate::domain::notification::Key;
+use crate::wire::api::{BATCH, NDJSON, NOTIFICATIONS, Published, PublishedAll, Retracted};
 
 /// Puts in a draft for one user.
 ///
@@ -31,29 +28,30 @@ pub async fn publish_batch(server: &Endpoint, lines: Bytes) -> Result<PublishedA
     post(server, BATCH, NDJSON, lines).await
 }
 
+/// Takes back the notification that has this key.
+///
+/// # Errors
+/// As for [`publish`], but that it can always be sent again.
+pub async fn retract(server: &Endpoint, user: &UserId, key: &Key) -> Result<Retracted, Failure> {
+    let mut url = server.url().at(NOTIFICATIONS);
+    url.query_pairs_mut().append_pair("user", user.as_str()).append_pair("key", key.as_str());
+    call(server, &server.access().for_producer()?, Method::DELETE, url, None).await
+}
+
 async fn post<T: DeserializeOwned>(
     server: &Endpoint,
     path: &str,
     media_type: &'static str,
     body: Bytes,
 ) -> Result<T, Failure> {
-    let url = server.url();
     let token = server.access().for_producer()?;
-    let request = server.http().post(url.at(path)).timeout(PATIENCE).header(CONTENT_TYPE, media_type);
-    let begun = Instant::now();
-    let sent = request.header(AUTHORIZATION, token.bearer()).body(body).send().await;
-    let answer = sent.map_err(|error| Failure::on_the_way(url, &error, PATIENCE))?;
-    answer::log("POST", &answer, begun);
-    if !answer.status().is_success() {
-        return Err(answer::refusal(url, answer, PATIENCE).await);
-    }
-    let body = answer::read(url, answer, PATIENCE).await?;
-    serde_json::from_slice(&body)
-        .map_err(|fault| Failure::NotLumen { url: url.clone(), what: format!("its answer cannot be read ({fault})") })
+    call(server, &token, Method::POST, server.url().at(path), Some((media_type, body))).await
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;

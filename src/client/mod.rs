@@ -4,8 +4,11 @@ pub mod access;
 mod answer;
 pub mod api;
 pub mod backoff;
+mod call;
 pub mod endpoint;
 pub mod failure;
+pub mod inbox;
+pub mod operator;
 #[cfg(test)]
 pub mod script;
 pub mod stream;

@@ -10,7 +10,7 @@ use eventsource_client::Event;
 use futures_util::stream::unfold;
 use launchdarkly_sdk_transport::{ByteStream, HttpTransport, Request, Response, ResponseFuture, TransportError};
 use reqwest::header::AUTHORIZATION;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use tokio::time::timeout;
 
 use super::access::Token;
@@ -49,7 +49,7 @@ impl Transport {
         let ask = self.http.get(head.uri.to_string()).headers(head.headers).header(AUTHORIZATION, self.token.bearer());
         let begun = Instant::now();
         let answer = ask.send().await.map_err(|error| Failure::on_the_way(&self.url, &error, self.patience))?;
-        answer::log("GET", &answer, begun);
+        answer::log(&Method::GET, &answer, begun);
         if answer.status() != StatusCode::OK {
             return Err(answer::refusal(&self.url, answer, self.patience).await);
         }

@@ -1,66 +1,86 @@
-//! `lumen serve`: the daemon, from its data directory to its last line.
+//! `lumen serve`: the daemon, from its configuration to its last line.
 
 mod greeting;
+mod listen;
+mod open_files;
+mod reload;
+mod signals;
 
-use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tokio::time::{sleep, timeout};
+use tracing::info;
 
-use super::term::Notes;
+use self::open_files::OpenFiles;
+use self::reload::Reload;
+use self::signals::{Asked, Signals};
+use super::term::{Notes, Out};
 use crate::auth::Keys;
 use crate::budget::Budget;
 use crate::cli::global::Global;
 use crate::cli::serve::Options;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::Loaded;
 use crate::exit::Exit;
 use crate::home::{self, Home};
 use crate::http::{self, Parts};
 use crate::hub::Hub;
 use crate::shutdown::Shutdown;
-use crate::store::Store;
+use crate::store::{Commits, Store};
+use crate::telemetry;
 use crate::wire::event::CloseReason;
 
-/// How long a process whose disk failed waits for its streams and callers to be told.
+/// How long a process whose disk failed waits for its streams and callers to be told, and how long one that drains
+/// waits for its disk beyond the drain window.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What is true however it ends.
+const KEPT: &str = "what was acknowledged is on disk, and the next start goes on from there";
 
 /// Serves until a signal comes, then ends in good order.
 ///
 /// # Errors
-/// What keeps it from starting, or a disk that failed under it.
+/// What keeps it from starting, a disk that failed under it, or a second signal.
 pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
-    raise_open_files();
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let open_files = OpenFiles::raise();
+    let loaded = Loaded::read(options, global, std::env::vars_os(), open_files.limit())?;
+    if options.print_config {
+        return print(&loaded, global).await;
+    }
+    let config = loaded.config.clone();
+    let level = telemetry::init(config.log.level, config.log.format);
+    open_files.tell(config.hub.streams);
+    signals::outlive_file_size_limit();
     let home = Home::prepare(home::locate(global.data_dir.clone())?)?;
     let _lock = home.lock()?;
-    let keys = Arc::new(Keys::load_or_create(&home.key())?);
-    let listener = bind(options.listen)?;
-    let addr = listener.local_addr().context("cannot tell the address that it listens on")?;
-
-    let config = Config::defaults();
+    let keys = Arc::new(Keys::open(&config.auth, &home.key())?);
+    let (listeners, addresses) = listen::bind(&config.listen)?;
+    let (store, commits) = open(&home, &loaded).await?;
     let budget = Budget::new(config.buffer_bytes);
-    let opened = Store::open(&home.database(), config.store, Clock::System).await;
-    let (store, commits) = opened.map_err(|fault| anyhow!("{fault}: {}", fault.cure()))?;
     let hub = Hub::start(store.clone(), commits, Clock::System, config.hub, budget.clone());
-    let shutdown = Shutdown::default();
+    let drain_window = config.http.drain_window;
+    let reload = Reload { options, global, open_files: open_files.limit(), started: loaded, keys: keys.clone(), level };
     let parts =
         Parts { config: config.http, budget, store: store.clone(), hub: hub.clone(), keys, clock: Clock::System };
-    let mut serving = pin!(http::serve(listener, parts, shutdown.clone()));
+    let shutdown = Shutdown::default();
+    let mut serving = pin!(http::serve(listeners, parts, shutdown.clone()));
 
-    greeting::tell(addr, &home, global).await?;
-    let fatal = tokio::select! {
-        () = signals.come() => None,
-        fatal = store.failed() => Some(fatal),
-        // It ends only after the shutdown has begun.
-        () = &mut serving => None,
+    // Before it says that it is ready: from then on signals are for it to handle.
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    greeting::tell(&addresses, &home, global).await?;
+    let fatal = loop {
+        tokio::select! {
+            asked = signals.come() => match asked {
+                Asked::End => break None,
+                Asked::Reload => reload.run(),
+            },
+            fatal = store.failed() => break Some(fatal),
+            // It ends only after the shutdown has begun.
+            () = &mut serving => break None,
+        }
     };
     info!(streams = hub.streams(), "draining");
     // First it is no longer ready: who is told to go must not find it so.
@@ -77,6 +97,8 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     };
     tokio::select! {
         fatal = store.failed() => Err(fatal.into()),
+        () = signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
+        () = sleep(drain_window + LAST_WORDS) => Err(anyhow!("the disk did not end within the drain window; {KEPT}")),
         closed = ended => {
             closed?;
             Notes::new(global.quiet).say("ended in good order");
@@ -85,41 +107,13 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     }
 }
 
-/// A stream is a descriptor, and the usual limit of a shell is 1,024.
-fn raise_open_files() {
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(open_files) => debug!(open_files, "limit of open files"),
-        Err(fault) => warn!(%fault, "the limit of open files cannot be raised"),
-    }
+async fn open(home: &Home, loaded: &Loaded) -> anyhow::Result<(Store, Commits)> {
+    let opened = Store::open(&home.database(), loaded.config.store.clone(), Clock::System).await;
+    opened.map_err(|fault| anyhow!("{fault}: {}", fault.cure()))
 }
 
-fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
-    http::bind(addr).map_err(|fault| {
-        let cure = match fault.kind() {
-            io::ErrorKind::AddrInUse => "end the program that has it, or name another with --listen (port 0 takes any)",
-            io::ErrorKind::PermissionDenied => "name a port from 1024 on with --listen",
-            io::ErrorKind::AddrNotAvailable => "name an address of this host with --listen",
-            _ => "name another address with --listen",
-        };
-        anyhow!("cannot listen on {addr}: {fault}: {cure}")
-    })
-}
-
-/// What asks a server to end: SIGTERM of a service manager, SIGINT of a terminal.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn come(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+async fn print(loaded: &Loaded, global: &Global) -> anyhow::Result<Exit> {
+    let text = if global.json { loaded.json().to_string() } else { loaded.toml() };
+    Out::stdout().line(text.trim_end()).await?;
+    Ok(Exit::Ok)
 }

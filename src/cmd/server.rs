@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use crate::auth::{KeyError, Keys};
 use crate::cli::global::Global;
 use crate::client::access::Token;
-use crate::client::{Access, Endpoint};
+use crate::client::{Access, Endpoint, Failure};
 use crate::clock::Clock;
 use crate::home::{self, Home, HomeError};
 
@@ -20,6 +20,17 @@ const TOKEN: &str = "LUMEN_TOKEN";
 /// No token is there to be used.
 pub fn endpoint(global: &Global) -> anyhow::Result<Endpoint> {
     Ok(Endpoint::new(global.url.clone(), access(global)?)?)
+}
+
+/// What a call came to; if to nothing, as exactly as can be found out.
+///
+/// # Errors
+/// The call's own.
+pub async fn explained<T>(server: &Endpoint, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    match outcome {
+        Err(failure) => Err(server.explain(failure).await),
+        done => done,
+    }
 }
 
 fn access(global: &Global) -> anyhow::Result<Access> {

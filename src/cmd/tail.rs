@@ -4,7 +4,6 @@ use std::future::pending;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::error::ErrorKind;
 
 use super::server;
 use super::term::{Interrupt, Notes, Out, count, shown};
@@ -26,7 +25,7 @@ mod line;
 pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let server = server::endpoint(global)?;
     if options.user.is_none() && matches!(server.access(), Access::Key { .. }) {
-        return Err(nobody().into());
+        return Err(usage::nobody("tail", "stream").into());
     }
     let mut interrupt = Interrupt::listen()?;
     let from = options.from.unwrap_or(Place::Head);
@@ -41,12 +40,6 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
         tail.notes.say(&format!("to go on from here: --from {cursor}"));
     }
     Ok(ended.unwrap_or_else(|| tail.at_timeout()))
-}
-
-/// Whose stream is known from the token, or has to be typed, which clap cannot know.
-fn nobody() -> clap::Error {
-    let message = "say whose stream it is with --user ID, or hand over a user's token with --token-file or LUMEN_TOKEN";
-    usage::error("tail", ErrorKind::MissingRequiredArgument, message)
 }
 
 async fn after(timeout: Option<Duration>) {

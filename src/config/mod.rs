@@ -1,62 +1,101 @@
-//! What can be set, as the rooms want it.
+//! What can be set: read in layers, checked as a whole, handed to each room as its own.
+//!
+//! The shipped `lumen.toml` has every key with its default and what it is for; `rooms` says of what kind each is.
 
-use std::time::Duration;
+mod descriptors;
+mod faults;
+mod file;
+mod kinds;
+mod layers;
+mod print;
+mod rooms;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod value;
 
-use crate::auth;
-use crate::domain::limits::{HEARTBEAT, READERS};
-use crate::http;
-use crate::hub;
-use crate::store;
+use std::ffi::OsString;
+
+pub use self::descriptors::streams as streams_that_fit;
+pub use self::faults::{Fault, Faults};
+
+use self::layers::Layers;
+use self::settings::{Setting, Settings};
+use crate::cli::global::Global;
+use crate::cli::serve::Options;
+use crate::telemetry::Format;
+use crate::{auth, http, hub, store};
 
 /// Every room's own configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// Where to listen, at least one address.
+    pub listen: Vec<http::Address>,
     pub http: http::Config,
     pub store: store::Config,
     pub auth: auth::Config,
     pub hub: hub::Config,
     /// Bytes of all buffers together.
     pub buffer_bytes: usize,
+    pub log: Log,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// `error` to `trace`.
+    pub level: &'static str,
+    pub format: Format,
+}
+
+/// A configuration with where it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    settings: Vec<Setting>,
 }
 
 impl Config {
-    /// What holds where nothing is set.
+    /// What holds where nothing is set, for a process that may open 20,000 files.
     pub fn defaults() -> Self {
-        let drain_window = Duration::from_secs(10);
-        Self {
-            http: http::Config {
-                trusted_proxies: Vec::new(),
-                query_token: true,
-                head_timeout: Duration::from_secs(10),
-                body_timeout: Duration::from_secs(30),
-                drain_window,
-                connections: 19_000,
-            },
-            store: store::Config {
-                readers: READERS,
-                inbox_rows: 10_000,
-                max_age: Duration::from_secs(365 * 24 * 3600),
-                write_timeout: Duration::from_secs(10),
-            },
-            auth: auth::Config {
-                keys: Vec::new(),
-                issuer: None,
-                audience: Vec::new(),
-                expiry_leeway: Duration::ZERO,
-                not_before_leeway: Duration::from_secs(5),
-            },
-            hub: hub::Config {
-                heartbeat: HEARTBEAT,
-                too_slow: Duration::from_secs(60),
-                retry: Duration::from_secs(2)..=Duration::from_secs(5),
-                drain_window,
-                streams_per_user: 32,
-                streams_per_address: 256,
-                streams: 19_000,
-                connects_per_s: 10_000,
-                sweep_pause: Duration::from_secs(30),
-            },
-            buffer_bytes: 256 * 1024 * 1024,
-        }
+        let loaded = Loaded::of(Layers::shipped(), 20_000);
+        loaded.expect("the shipped file is right").config
+    }
+}
+
+impl Loaded {
+    /// Reads all layers. `open_files` is the process's limit.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn read(
+        options: &Options,
+        global: &Global,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+        open_files: u64,
+    ) -> Result<Self, Faults> {
+        Self::of(Layers::stack(options, global, variables), open_files)
+    }
+
+    fn of(layers: Layers, open_files: u64) -> Result<Self, Faults> {
+        let mut settings = Settings::of(layers);
+        let config = rooms::configure(&mut settings, open_files);
+        settings.finish().map(|settings| Self { config, settings })
+    }
+
+    /// The keys that are set otherwise than in `other`.
+    pub fn changed_from(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = self.settings.iter().zip(&other.settings);
+        pairs.filter(|(new, old)| new.value != old.value).map(|(new, _)| new.key).collect()
+    }
+
+    /// As a file that says the same.
+    pub fn toml(&self) -> String {
+        print::toml(&self.settings)
+    }
+
+    /// As a JSON object of tables.
+    pub fn json(&self) -> serde_json::Value {
+        print::json(&self.settings)
     }
 }

@@ -21,6 +21,9 @@ pub const USERNAME_BYTES: usize = 256;
 pub const TTL_MAX_S: u64 = 10 * 365 * 24 * 3600;
 /// Nesting of JSON: deep enough for any draft, shallow enough for any parser's stack.
 pub const JSON_DEPTH: usize = 32;
+/// Values in one JSON text: 10,000 users and the most that a draft of 16 KiB can have. Each takes some 30 times its two
+/// bytes of text once it is read.
+pub const JSON_VALUES: usize = 20_000;
 
 /// Rows that one request may make, by `users` or by lines: more would hold the writer for too long.
 pub const REQUEST_ROWS: usize = 10_000;
@@ -69,10 +72,8 @@ pub const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 pub const KEY_OUTLIVES_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Age from which on an entry of the log is swept: a device that was away for longer fetches the list.
 pub const LOG_AGE_MS: i64 = 30 * 24 * 3600 * 1000;
-/// What one step of a sweep removes at most: it holds the writer for some ten milliseconds.
-pub const SWEEP_ROWS: usize = 2_000;
-/// Rows that one step removes of one inbox at most, as one change.
-pub const SWEEP_INBOX_ROWS: usize = 1_000;
+/// What one step of a sweep removes at most, of one inbox or of all: it holds the writer for some ten milliseconds.
+pub const SWEEP_ROWS: usize = 1_000;
 
 /// Socket send buffer: at its automatic size one reader that never reads pins 3.8 MB of kernel memory.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;

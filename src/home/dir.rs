@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::error::HomeError;
+use super::filesystem::network_kind;
 use super::lock::Lock;
 
 /// A data directory that is there.
@@ -50,13 +51,17 @@ impl Home {
     /// Takes the directory, and makes it if it is missing, for this user alone.
     ///
     /// # Errors
-    /// A path that is something else, or that this user may not make.
+    /// A path that is something else, that this user may not make, or that is on another host.
     pub fn prepare(dir: impl Into<PathBuf>) -> Result<Self, HomeError> {
         let dir = dir.into();
         match DirBuilder::new().recursive(true).mode(0o700).create(&dir) {
-            Ok(()) => Ok(Self(dir)),
-            Err(fault) if is_in_the_way(&fault) => Err(HomeError::NotADirectory { path: dir }),
-            Err(fault) => Err(HomeError::unusable(&dir, fault)),
+            Ok(()) => {}
+            Err(fault) if is_in_the_way(&fault) => return Err(HomeError::NotADirectory { path: dir }),
+            Err(fault) => return Err(HomeError::unusable(&dir, fault)),
+        }
+        match network_kind(&dir) {
+            Some(kind) => Err(HomeError::OnNetwork { path: dir, kind }),
+            None => Ok(Self(dir)),
         }
     }
 

@@ -17,21 +17,32 @@ pub enum HomeError {
     Missing { path: PathBuf },
     #[error("{} is no directory: give the path of a directory with --data-dir", .path.display())]
     NotADirectory { path: PathBuf },
-    #[error(
-        "{} cannot be used as the data directory: {source}{standing}: give this user the right to write there, or name \
-         another directory with --data-dir", .path.display()
-    )]
+    #[error("{} cannot be used as the data directory: {source}{standing}: {}", .path.display(), cure(source, DIRECTORY))]
     Unusable { path: PathBuf, source: io::Error, standing: Standing },
-    #[error(
-        "the data directory's file {} cannot be used: {source}{standing}: give it to this user (chown), or name another \
-         directory with --data-dir", .path.display()
-    )]
+    #[error("the data directory's file {} cannot be used: {source}{standing}: {}", .path.display(), cure(source, FILE))]
     UnusableFile { path: PathBuf, source: io::Error, standing: Standing },
+    #[error(
+        "the data directory {} lies on a network file system ({kind}), on whose locks and fsync no database can rely: name \
+         a directory on a disk of this host with --data-dir", .path.display()
+    )]
+    OnNetwork { path: PathBuf, kind: &'static str },
     #[error(
         "the data directory {} is in use by {}: end that `lumen serve`, or name another directory with --data-dir",
         .path.display(), owner(*.pid)
     )]
     InUse { path: PathBuf, pid: Option<u32> },
+}
+
+const DIRECTORY: &str = "give this user the right to write there, or name another directory with --data-dir";
+const FILE: &str = "give it to this user (chown), or name another directory with --data-dir";
+
+/// What to do about a fault; `of_rights` where it is one of rights.
+fn cure(fault: &io::Error, of_rights: &'static str) -> &'static str {
+    match fault.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing, or name another directory with --data-dir",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there, then start again",
+        _ => of_rights,
+    }
 }
 
 impl HomeError {

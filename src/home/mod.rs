@@ -4,6 +4,7 @@
 
 mod dir;
 mod error;
+mod filesystem;
 mod lock;
 
 pub use dir::{Home, locate, usual};

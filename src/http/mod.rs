@@ -15,10 +15,10 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use door::accept::Listener;
-pub use door::options::bind;
+pub use door::listener::{Address, Listener};
 
 use self::door::accept::Hold;
+use self::door::listener::Listeners;
 use crate::auth::Keys;
 use crate::budget::Budget;
 use crate::clock::Clock;
@@ -69,11 +69,11 @@ impl std::ops::Deref for Shared {
 }
 
 /// Serves until `shutdown` begins; then takes no connection any more, lets requests under way finish, closes idle
-/// connections, and returns when all are closed, or cut at the end of
-/// the drain window. That streams end by themselves is the hub's to see to.
-pub async fn serve(listener: impl Listener, parts: Parts, shutdown: Shutdown) {
+/// connections, and returns when all are closed, or cut at the end of the drain window. That streams end by themselves
+/// is the hub's to see to.
+pub async fn serve(listeners: Vec<Listener>, parts: Parts, shutdown: Shutdown) {
     let Config { connections, head_timeout, drain_window, .. } = parts.config;
     let hold = Hold { connections, head_timeout, drain_window };
     let router = api::routes::router(Arc::new(Shared { parts, shutdown: shutdown.clone() }));
-    door::accept::serve(listener, router, hold, shutdown).await;
+    door::accept::serve(Listeners::new(listeners), router, hold, shutdown).await;
 }

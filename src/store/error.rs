@@ -57,6 +57,8 @@ pub enum Fatal {
 pub enum OpenError {
     #[error("cannot open the database {}: {why}{standing}", .path.display())]
     Unusable { path: PathBuf, why: String, standing: Standing },
+    #[error("storage I/O error: cannot open the database {}: {why}", .path.display())]
+    Io { path: PathBuf, why: String },
     #[error("{} is {what}, and no plain file", .path.display())]
     NotAFile { path: PathBuf, what: &'static str },
     #[error("{} belongs to another user{standing}", .path.display())]
@@ -78,8 +80,15 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Of a file that is at fault itself if it is there, else the directory in which it cannot be made.
     pub(super) fn unusable(path: &Path, why: impl ToString) -> Self {
         OpenError::Unusable { path: path.to_owned(), why: why.to_string(), standing: Standing::of(path) }
+    }
+
+    /// Of a database whose own files are all well: at fault is the directory.
+    pub(super) fn unusable_directory(path: &Path, why: impl ToString) -> Self {
+        let standing = Standing::of(path.parent().unwrap_or(path));
+        OpenError::Unusable { path: path.to_owned(), why: why.to_string(), standing }
     }
 
     /// What to do about it.
@@ -88,6 +97,7 @@ impl OpenError {
             OpenError::Unusable { .. } => {
                 "let this user read and write it and its directory, on a disk that is mounted for writing"
             }
+            OpenError::Io { .. } => "see to the disk, then start again; what was acknowledged is safe",
             OpenError::NotAFile { .. } => "name the directory that holds the database itself with --data-dir",
             OpenError::NotOurs { .. } => "run lumen as that user, or give the files to this one with `chown`",
             OpenError::OpenToOthers { .. } => "run `chmod 600` on it, once it is sure that nobody else wrote to it",

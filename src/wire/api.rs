@@ -1,8 +1,10 @@
 //! Bodies of the HTTP API, as the server writes and the client reads them.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::change::{Counts, Item};
 use crate::domain::ids::{Millis, NotificationId, Rev, UserId};
@@ -10,6 +12,9 @@ use crate::domain::ids::{Millis, NotificationId, Rev, UserId};
 pub const NOTIFICATIONS: &str = "/api/v1/notifications";
 pub const BATCH: &str = "/api/v1/notifications/batch";
 pub const STREAM: &str = "/api/v1/notifications/stream";
+
+/// The calls of operators are below it.
+pub const USERS: &str = "/api/v1/users";
 
 /// The media type of a batch.
 pub const NDJSON: &str = "application/x-ndjson";
@@ -62,6 +67,55 @@ pub struct ReadRequest {
 #[serde(deny_unknown_fields)]
 pub struct SeenRequest {
     pub up_to: Rev,
+}
+
+/// A page of an inbox, as a client reads it. Items are left as they are: one may be of a later server.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ListPage {
+    pub items: Vec<Value>,
+    /// From where the next page goes on.
+    pub next: Option<Rev>,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// The answer to a retraction: whether there was something to take back, and the user's counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retracted {
+    pub removed: bool,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// Where a user is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    pub user: UserId,
+    /// The oldest first.
+    pub streams: Vec<OpenStream>,
+}
+
+/// One open stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenStream {
+    /// Its name, as its `ready` says it.
+    pub stream: String,
+    /// A [`timestamp`].
+    pub since: String,
+    /// `None` where it is not known, as of a peer behind a Unix socket.
+    pub from: Option<IpAddr>,
+}
+
+/// The answer to the end of a user's streams: how many were ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disconnected {
+    pub closed: usize,
+}
+
+/// The answer to an erasure: whether there was an inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    pub erased: bool,
 }
 
 /// Writes a list page: `items`, `next`, the counts, and the cursor of the same view.

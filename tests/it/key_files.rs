@@ -45,7 +45,7 @@ impl Site {
     }
 
     fn open(&self, keys: &[KeyFile]) -> Result<Keys, KeyError> {
-        Keys::open(&Config { keys: keys.to_vec(), ..Config::default() }, &self.own_key())
+        Keys::open(&config(keys), &self.own_key())
     }
 
     /// What is told of one key file that is not taken.
@@ -53,6 +53,10 @@ impl Site {
         let opened = self.open(std::slice::from_ref(file));
         opened.map_err(|fault| fault.to_string()).expect_err(&format!("{} is taken", file.path.display()))
     }
+}
+
+fn config(keys: &[KeyFile]) -> Config {
+    Config { keys: keys.to_vec(), ..Config::default() }
 }
 
 fn claims() -> Value {
@@ -114,7 +118,10 @@ fn a_public_key_is_no_secret() {
             assert_eq!(code(&keys, &forged), "token_wrong_key");
         }
         // Nor by configuration.
-        for (name, content) in [("public", &pem), ("der", &der)] {
+        let bare: Vec<u8> =
+            pem.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"--")).collect::<Vec<_>>().join(&b'\n');
+        let openssh = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ada@site".to_vec();
+        for (name, content) in [("public", &pem), ("der", &der), ("bare", &bare), ("openssh", &openssh)] {
             let file = KeyFile { algorithm: Some("HS256".to_owned()), ..site.put(name, content) };
             assert!(site.told(&file).contains("holds a public key, which everyone may know"), "{}", site.told(&file));
         }
@@ -206,7 +213,7 @@ fn a_faulty_file_is_told_with_its_cure() {
             "cannot be used, RSA of another size: use RSA with 2048",
         ),
         (site.put("p384", pem("PUBLIC KEY", &p384())), "of a kind or on a curve that is not taken"),
-        (site.put("raw", pem("PUBLIC KEY", &[9; 32])), "of a kind or on a curve that is not taken"),
+        (site.put("raw", pem("PUBLIC KEY", &[9; 32])), "cannot be used, that is no public key"),
         (site.put("json", "{\"keys\": [secret]}"), "is no JWKS (expected value at line 1 column 11)"),
         (site.put("object", es.jwk().to_string()), "is no JWKS (it has no array \"keys\")"),
         (site.put("list", "{\"keys\": [\"secret\"]}"), "is no JWKS (a key is no object)"),
@@ -242,7 +249,8 @@ fn a_reload_takes_all_new_keys_or_keeps_all_old_ones() {
     let site = Site::new();
     let (old, new) = (Signer::es256(), Signer::es256());
     let (set, secret) = (site.jwks("set", &[old.jwk()]), Signer::hs256(&[1; 32]).write(site.path(), "secret"));
-    let keys = site.open(&[set.clone(), secret.clone()]).unwrap();
+    let config = config(&[set, secret]);
+    let keys = site.open(&config.keys).unwrap();
     let good = |signer: &Signer| code(&keys, &signer.sign(&claims())) == "good";
     let own = Signer::hs256(&fs::read(site.own_key()).unwrap());
     assert_eq!((good(&old), good(&new), good(&own)), (true, false, true));
@@ -250,34 +258,44 @@ fn a_reload_takes_all_new_keys_or_keeps_all_old_ones() {
     // Both hold while a backend changes from one to the other.
     site.jwks("set", &[old.jwk(), new.jwk()]);
     assert!(!good(&new), "only a reload takes it");
-    keys.reload().unwrap();
+    keys.reload(&config).unwrap();
     assert_eq!((good(&old), good(&new)), (true, true));
 
     // One bad file, and nothing of the others is taken either.
     site.jwks("set", &[new.jwk()]);
     site.put("secret", "short");
-    let told = keys.reload().unwrap_err().to_string();
+    let told = keys.reload(&config).unwrap_err().to_string();
     assert!(told.contains("/secret has 5 bytes, but"), "{told}");
     assert_eq!((good(&old), good(&new), good(&Signer::hs256(&[1; 32]))), (true, true, true));
     Signer::hs256(&[2; 32]).write(site.path(), "secret");
     fs::set_permissions(site.own_key(), Permissions::from_mode(0o644)).unwrap();
-    assert!(matches!(keys.reload(), Err(KeyError::Exposed { .. })));
+    assert!(matches!(keys.reload(&config), Err(KeyError::Exposed { .. })));
     assert!(good(&old) && good(&own));
 
     // A fresh own key takes its place with all the others.
     fs::remove_file(site.own_key()).unwrap();
-    keys.reload().unwrap();
+    keys.reload(&config).unwrap();
     let fresh = Signer::hs256(&fs::read(site.own_key()).unwrap());
     assert_eq!((good(&old), good(&new), good(&own), good(&fresh)), (false, true, false, true));
     assert_eq!((good(&Signer::hs256(&[1; 32])), good(&Signer::hs256(&[2; 32]))), (false, true));
+
+    // Another configuration is taken with the files that it names, or not at all.
+    let only = |keys: &[KeyFile]| Config { issuer: Some("site".to_owned()), keys: keys.to_vec(), ..Config::default() };
+    let absent = KeyFile { path: site.path().join("none"), kid: None, algorithm: None };
+    keys.reload(&only(&[absent])).unwrap_err();
+    assert!(good(&new));
+    keys.reload(&only(&config.keys[..1])).unwrap();
+    assert_eq!(code(&keys, &new.sign(&claims())), "token_wrong_issuer");
+    assert_eq!(code(&keys, &Signer::hs256(&[2; 32]).sign(&claims())), "token_wrong_key");
+    assert!(good(&fresh));
 }
 
 #[test]
 fn who_is_let_in_by_all_keys_is_let_in_throughout_reloads() {
     let site = Site::new();
     let (stays, comes) = (Signer::eddsa(), Signer::eddsa());
-    let file = site.jwks("set", &[stays.jwk()]);
-    let keys = site.open(std::slice::from_ref(&file)).unwrap();
+    let config = config(&[site.jwks("set", &[stays.jwk()])]);
+    let keys = site.open(&config.keys).unwrap();
     let token = stays.sign(&claims());
     let (start, over) = (Barrier::new(3), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -300,11 +318,23 @@ fn who_is_let_in_by_all_keys_is_let_in_throughout_reloads() {
                 1 => drop(site.put("set", "{")),
                 _ => drop(site.jwks("set", &[stays.jwk()])),
             }
-            assert_eq!(keys.reload().is_ok(), round % 3 != 1);
+            assert_eq!(keys.reload(&config).is_ok(), round % 3 != 1);
         }
         over.store(true, Ordering::Relaxed);
         callers.into_iter().for_each(|caller| caller.join().unwrap());
     });
+}
+
+#[test]
+fn a_secret_may_be_any_bytes_that_are_no_public_key() {
+    let site = Site::new();
+    let point = Signer::es256().point();
+    // What stands alone could be a public key or not: it is what it is said to be.
+    for secret in [&point[..], &[0x30; 32], &[b'{'; 40], b"-----BEGIN- a secret of more than 32 bytes"] {
+        let signer = Signer::hs256(secret);
+        let keys = site.open(&[signer.write(site.path(), "secret")]).unwrap();
+        assert_eq!(code(&keys, &signer.sign(&claims())), "good");
+    }
 }
 
 /// The bytes in a PEM.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::http::Api;
+use crate::support::opening::Unopened;
 use crate::support::server::Server;
 use crate::support::signer::Signer;
 
@@ -208,6 +209,47 @@ async fn claims_that_are_not_good_are_refused_whoever_signed() {
         assert_eq!(site.with(&signer.sign(&claims("aud", Value::Null))).counts().await.0, 200);
     }
     site.server.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_from_before_a_moment_are_refused_once_they_are_ended() {
+    let site = Site::start(None, &[]).await;
+    let signed = |sub: &str, iat: Value| {
+        let mut claims = claims("aud", Value::Null);
+        claims["sub"] = json!(sub);
+        claims["iat"] = iat;
+        site.backends[1].sign(&claims)
+    };
+    let moment = now();
+    let (before, undated, after) =
+        (signed("ada", json!(moment)), signed("ada", Value::Null), signed("ada", json!(moment + 1)));
+    for token in [&before, &undated, &after] {
+        assert_eq!(site.with(token).counts().await.0, 200);
+    }
+    site.server.store.refuse_before("ada".parse().unwrap(), moment * 1000).await.unwrap();
+    site.refuses("before", &before, "token_revoked").await;
+    site.refuses("undated", &undated, "token_revoked").await;
+    assert_eq!(site.with(&after).counts().await.0, 200);
+    // Other users, and who only has the name of one.
+    assert_eq!(site.with(&signed("ben", json!(moment))).counts().await.0, 200);
+    let mut producer = claims("aud", Value::Null);
+    producer["scope"] = json!("notifications:write");
+    site.with(&site.backends[1].sign(&producer)).publish("ada", "hi").await;
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn the_token_in_the_address_can_be_switched_off() {
+    let mut config = Config::defaults();
+    config.http.query_token = false;
+    let server = Server::start_with(config).await;
+    let refused = server.opening("ada").token_in_query().try_open().await.unwrap_err();
+    let Unopened::Refused { head, body } = refused else { panic!("{refused}") };
+    let body: Value = body.parse().unwrap();
+    assert_eq!((head.status, &body["code"]), (401, &json!("token_missing")), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("takes no token in the address"), "{body}");
+    server.reader("ada").await.expect_ready().await;
+    server.stop().await;
 }
 
 #[tokio::test]

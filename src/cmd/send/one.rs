@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::global::Global;
 use crate::cli::send::One;
-use crate::client::{Endpoint, Failure, api};
+use crate::client::{Failure, api};
 use crate::cmd::server;
 use crate::cmd::term::{Out, count};
 use crate::cmd::usage;
@@ -17,7 +17,7 @@ use crate::wire::api::Published;
 pub async fn run(one: &One, global: &Global) -> anyhow::Result<Exit> {
     let draft = checked(one)?;
     let server = server::endpoint(global)?;
-    let published = match publish(&server, &draft).await {
+    let published = match server::explained(&server, api::publish(&server, &draft).await).await {
         Err(failure @ (Failure::Cut(_) | Failure::Silent { .. })) => {
             return Err(failure).context("not acknowledged, and stored or not: with --key it can be sent again safely");
         }
@@ -26,13 +26,6 @@ pub async fn run(one: &One, global: &Global) -> anyhow::Result<Exit> {
     let line = if global.json { serde_json::to_string(&published)? } else { told(&published) };
     Out::stdout().line(&line).await?;
     Ok(Exit::Ok)
-}
-
-async fn publish(server: &Endpoint, draft: &Value) -> Result<Published, Failure> {
-    match api::publish(server, draft).await {
-        Err(failure) => Err(server.explain(failure).await),
-        published => published,
-    }
 }
 
 /// The draft, which no server needs to see to tell what is wrong with it.

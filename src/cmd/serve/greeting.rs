@@ -7,33 +7,50 @@ use std::path::{self, Path};
 use serde_json::json;
 
 use crate::cli::global::Global;
-use crate::cmd::term::{ClosedPipe, Notes, Out};
+use crate::cmd::term::{ClosedPipe, Notes, Out, shown};
 use crate::home::{self, Home};
+use crate::http::Address;
 
 /// Where the other commands look for a server that nobody named.
 const USUAL_URL: &str = "http://127.0.0.1:8080";
 
-/// For machines an object on stdout, for people the ready line and two commands on stderr.
+/// For machines an object on stdout, for people the ready lines and two commands on stderr.
 ///
 /// # Errors
 /// Stdout cannot be written. That nobody reads it is no reason not to serve.
-pub async fn tell(addr: SocketAddr, home: &Home, global: &Global) -> anyhow::Result<()> {
-    let url = format!("http://{addr}");
+pub async fn tell(addresses: &[Address], home: &Home, global: &Global) -> anyhow::Result<()> {
+    let urls: Vec<_> = addresses.iter().map(url).collect();
     if global.json {
-        let ready = json!({"listening": url, "pid": std::process::id()}).to_string();
+        let ready = json!({"listening": urls.first(), "addresses": urls, "pid": std::process::id()}).to_string();
         return match Out::stdout().line(&ready).await {
             Err(fault) if fault.is::<ClosedPipe>() => Ok(()),
             told => told,
         };
     }
-    let command = command(std::env::args().next(), addr, home.path(), home::usual().as_deref());
     let notes = Notes::new(global.quiet);
-    notes.say(&format!("listening on {url}"));
-    notes.say("in another shell, be a user:");
-    notes.say(&format!("  {command} tail --user alice"));
-    notes.say("and in a third, tell her something:");
-    notes.say(&format!("  {command} send --user alice --type like --sender bob --content 点赞了你的作品"));
+    for url in &urls {
+        notes.say(&format!("listening on {}", shown(url)));
+    }
+    // The commands speak to no Unix socket.
+    let tcp = addresses.iter().find_map(|address| match address {
+        Address::Tcp(addr) => Some(*addr),
+        Address::Unix(_) => None,
+    });
+    if let Some(addr) = tcp {
+        let command = command(std::env::args().next(), addr, home.path(), home::usual().as_deref());
+        notes.say("in another shell, be a user:");
+        notes.say(&format!("  {command} tail --user alice"));
+        notes.say("and in a third, tell her something:");
+        notes.say(&format!("  {command} send --user alice --type like --sender bob --content 点赞了你的作品"));
+    }
     Ok(())
+}
+
+fn url(address: &Address) -> String {
+    match address {
+        Address::Tcp(addr) => format!("http://{addr}"),
+        Address::Unix(_) => address.to_string(),
+    }
 }
 
 /// The program as it was started, with what another shell would not find by itself.

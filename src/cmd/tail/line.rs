@@ -1,19 +1,14 @@
 //! An event as a line.
 
-use anstyle::{AnsiColor, Style};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::known::Known;
 use crate::client::stream::Told;
+use crate::cmd::term::style::{KIND, SENDER, TIME, UNREAD};
 use crate::cmd::term::{Out, count, local_time, shown};
 use crate::domain::change::What;
 use crate::wire::event::{Event, InboxData, MessageData};
-
-const TIME: Style = Style::new().dimmed();
-const KIND: Style = AnsiColor::Cyan.on_default();
-const SENDER: Style = Style::new().bold();
-const UNREAD: Style = AnsiColor::Yellow.on_default();
 
 /// Characters of a notification that a change quotes.
 const QUOTED_CHARS: usize = 60;
@@ -25,7 +20,7 @@ pub fn human(event: &Event, counted: bool, known: &Known, out: &Out) -> Option<S
         Event::Inbox(inbox) => (change(inbox, known, out), inbox.counts.unread),
         _ => return None,
     };
-    Some(if counted { line + &badge(unread, out) } else { line })
+    Some(if counted { line + badge(unread, out).as_str() } else { line })
 }
 
 /// An event for programs, with its data as they were sent.

@@ -4,10 +4,11 @@ mod interrupt;
 mod notes;
 mod out;
 mod progress;
+pub mod style;
 mod text;
 
 pub use interrupt::Interrupt;
-pub use notes::{Notes, fault};
+pub use notes::{Notes, failure, fault};
 pub use out::{ClosedPipe, Out};
 pub use progress::Progress;
-pub use text::{count, local_time, shown};
+pub use text::{count, gap, local_time, shown, width};

@@ -1,10 +1,12 @@
 //! What is said beside the data, on stderr.
 
+use std::fmt::Display;
 use std::io::Write;
 
 use indicatif::ProgressBar;
 
 use super::progress::Progress;
+use super::text::shown;
 
 /// Stderr. That it cannot be written to is nobody's fault and stops nothing.
 pub struct Notes {
@@ -30,6 +32,12 @@ impl Notes {
         self.bar.suspend(|| line(note));
     }
 
+    /// Asks, and leaves the line open for the answer.
+    pub fn ask(question: &str) {
+        let mut stderr = anstream::stderr();
+        let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    }
+
     /// Begins to show how far something is, of `total` where that is known.
     pub fn progress(&mut self, unit: &'static str, total: Option<u64>) -> Progress {
         let progress = Progress::begin(unit, total, self.quiet);
@@ -39,8 +47,13 @@ impl Notes {
 }
 
 /// The last line of a command that failed: what, why and the cure, whatever layers the fault came through.
-pub fn fault(fault: &anyhow::Error) {
+pub fn failure(fault: &anyhow::Error) {
     line(&format!("error: {}", chain(fault)));
+}
+
+/// One of the things that are wrong with what was typed or set.
+pub fn fault(fault: impl Display) {
+    line(&format!("error: {}", shown(&fault.to_string())));
 }
 
 /// The messages of an error and its causes; one that an outer message already quotes is not said again.

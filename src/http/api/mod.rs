@@ -5,5 +5,7 @@ mod faults;
 mod health;
 mod inbox;
 mod marks;
+mod operator;
 mod publish;
+mod retract;
 pub mod routes;

@@ -5,34 +5,18 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::connection::{self, Socket};
+use super::connection;
+use super::listener::{Connection, Listeners};
 use crate::shutdown::Shutdown;
 
 /// Pause while descriptors or memory have run out: those that are open go on, and each that ends makes room.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// One line a minute tells of that, not ten a second.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
-
-/// Where connections come in.
-pub trait Listener: Send {
-    type Socket: Socket;
-
-    /// The next connection and its peer's address, which a Unix socket's has not. Cancelling it loses none.
-    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Socket, Option<IpAddr>)>> + Send;
-}
-
-impl Listener for TcpListener {
-    type Socket = TcpStream;
-
-    async fn accept(&mut self) -> io::Result<(TcpStream, Option<IpAddr>)> {
-        TcpListener::accept(self).await.map(|(stream, peer)| (stream, Some(peer.ip())))
-    }
-}
 
 /// How connections are held.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +28,7 @@ pub struct Hold {
 }
 
 /// Serves `router` on every connection until `shutdown` begins, then waits for those that are open.
-pub async fn serve(mut listener: impl Listener, router: Router, hold: Hold, shutdown: Shutdown) {
+pub async fn serve(mut listeners: Listeners, router: Router, hold: Hold, shutdown: Shutdown) {
     let mut connections = JoinSet::new();
     let mut complaint = Complaint::default();
     loop {
@@ -55,14 +39,14 @@ pub async fn serve(mut listener: impl Listener, router: Router, hold: Hold, shut
         tokio::select! {
             () = shutdown.begun() => break,
             Some(ended) = connections.join_next() => tell_panic(ended),
-            (socket, address) = next(&mut listener, &mut complaint), if has_room => {
+            (socket, address) = next(&mut listeners, &mut complaint), if has_room => {
                 let serving = connection::serve(socket, address, router.clone(), hold.head_timeout, shutdown.clone());
                 connections.spawn(serving);
             }
         }
     }
     // From here on the system refuses who comes.
-    drop(listener);
+    drop(listeners);
     drain(connections, hold.drain_window).await;
 }
 
@@ -78,9 +62,9 @@ async fn drain(mut connections: JoinSet<()>, window: Duration) {
     }
 }
 
-async fn next<L: Listener>(listener: &mut L, complaint: &mut Complaint) -> (L::Socket, Option<IpAddr>) {
+async fn next(listeners: &mut Listeners, complaint: &mut Complaint) -> (Connection, Option<IpAddr>) {
     loop {
-        match listener.accept().await {
+        match listeners.accept().await {
             Ok(accepted) => return accepted,
             Err(fault) if is_exhaustion(&fault) => {
                 complaint.tell(&format!("{fault}; raise the limit of open files (ulimit -n)"));
@@ -126,6 +110,7 @@ mod tests {
     use axum::http::StatusCode;
     use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::sync::mpsc;
     use tokio::task::JoinHandle;
 
@@ -133,7 +118,7 @@ mod tests {
     use crate::budget::Budget;
     use crate::domain::limits::HEAD_BYTES;
     use crate::http::door::body::{self, Allowance, BodyFault};
-    use crate::http::door::options::bind;
+    use crate::http::door::listener::{Address, Listener};
 
     const HOLD: Hold =
         Hold { connections: 100, head_timeout: Duration::from_secs(10), drain_window: Duration::from_secs(10) };
@@ -151,10 +136,10 @@ mod tests {
         }
 
         fn start_with(router: Router, hold: Hold) -> Self {
-            let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-            let addr = listener.local_addr().unwrap();
+            let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+            let Address::Tcp(addr) = listener.address().unwrap() else { unreachable!("it is TCP") };
             let shutdown = Shutdown::default();
-            let done = tokio::spawn(serve(listener, router, hold, shutdown.clone()));
+            let done = tokio::spawn(serve(Listeners::new(vec![listener]), router, hold, shutdown.clone()));
             Self { addr, shutdown, done }
         }
 

@@ -3,13 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, UnixStream};
+use tracing::debug;
 
 use crate::domain::limits::{SEND_BUFFER_BYTES, TCP_USER_TIMEOUT};
 
 /// Connections that wait to be accepted: a restart brings all clients back at once.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// Listens on `addr`; port 0 takes any that is free. Call it inside a runtime.
 ///
@@ -17,6 +18,10 @@ const BACKLOG: i32 = 4096;
 /// An address that is in use, is not this host's, or may not be taken by this user.
 pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        // So that `[::]:80` and `0.0.0.0:80` can stand side by side, whatever the system's default is.
+        socket.set_only_v6(true)?;
+    }
     // A restarted server takes its port back although connections of the old one linger.
     socket.set_reuse_address(true)?;
     // Without it the first event on a connection that was used before waits 40 ms for an acknowledgement.
@@ -29,9 +34,16 @@ pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// The option that a connection over a Unix socket does not inherit. Without it a reader that never reads costs more,
+/// and nothing else is lost.
+pub(super) fn prepare(stream: &UnixStream) {
+    if let Err(fault) = SockRef::from(stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
+        debug!(%fault, "a send buffer keeps its size");
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use socket2::SockRef;
     use tokio::net::TcpStream;
 
     use super::*;
@@ -53,5 +65,11 @@ mod tests {
         let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let second = bind(first.local_addr().unwrap());
         assert_eq!(second.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_address_takes_no_ipv4_port() {
+        let listener = bind("[::]:0".parse().unwrap()).unwrap();
+        assert!(SockRef::from(&listener).only_v6().unwrap());
     }
 }

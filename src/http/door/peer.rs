@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::shutdown::Shutdown;
 
 /// The other end of a connection; each of its requests has it among its extensions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Peer {
     /// Its address, which may be a proxy's; none on a Unix socket.
     pub address: Option<IpAddr>,

@@ -11,6 +11,8 @@ use crate::domain::ids::{Millis, UserId};
 use crate::http::App;
 use crate::wire::problem::Problem;
 
+const SWITCHED_OFF: &str = "this server takes no token in the address (http.query_token), only in the header";
+
 /// A user, on whose own inbox a call acts.
 pub struct User(pub UserId);
 
@@ -24,6 +26,9 @@ pub struct StreamUser {
 
 /// One who may post for every user.
 pub struct Producer;
+
+/// One who may see and end what belongs to a user.
+pub struct Operator;
 
 impl FromRequestParts<App> for User {
     type Rejection = Problem;
@@ -41,7 +46,9 @@ impl FromRequestParts<App> for StreamUser {
         let query = Query::of(&parts.uri);
         let token = match bearer(&parts.headers)? {
             Some(token) => Some(token),
-            None => query.get("token")?,
+            None if app.config.query_token => query.get("token")?,
+            None if query.has("token") => return Err(told(TokenFault::Missing, SWITCHED_OFF)),
+            None => None,
         };
         let caller = verify(token.ok_or_else(|| missing(parts))?, app)?;
         Ok(StreamUser { user: user_of(&caller)?, expires_at: caller.expires_at, issued_at: caller.issued_at })
@@ -53,6 +60,14 @@ impl FromRequestParts<App> for Producer {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         if by_header(parts, app)?.is_producer() { Ok(Producer) } else { Err(not_a_producer()) }
+    }
+}
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if by_header(parts, app)?.is_admin() { Ok(Operator) } else { Err(not_an_operator()) }
     }
 }
 
@@ -68,7 +83,9 @@ fn by_header(parts: &Parts, app: &App) -> Result<Caller, Problem> {
 }
 
 fn verify(token: &str, app: &App) -> Result<Caller, Problem> {
-    Ok(app.keys.verify(token, app.clock.now())?)
+    let caller = app.keys.verify(token, app.clock.now())?;
+    let not_before = caller.user().and_then(|user| app.store.not_before(user));
+    if caller.is_refused_by(not_before) { Err(TokenFault::Revoked.into()) } else { Ok(caller) }
 }
 
 /// No token was found, though perhaps it was meant to be.
@@ -121,6 +138,16 @@ fn not_a_producer() -> Problem {
         "Not a producer's token",
         "this call needs the scope notifications:write",
         "send a producer's token; `lumen token --producer` signs one",
+    )
+}
+
+fn not_an_operator() -> Problem {
+    Problem::new(
+        403,
+        "not_an_operator",
+        "Not an operator's token",
+        "this call needs the scope admin",
+        "send an operator's token; `lumen token --admin` signs one",
     )
 }
 

@@ -49,8 +49,17 @@ impl FromRequestParts<App> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<Peer>().and_then(|peer| peer.address);
-        Ok(Self::of(peer, &parts.headers, &app.config.trusted_proxies))
+        let peer = Peer::from_request_parts(parts, app).await?;
+        Ok(Self::of(peer.address, &parts.headers, &app.config.trusted_proxies))
+    }
+}
+
+impl FromRequestParts<App> for Peer {
+    type Rejection = Infallible;
+
+    /// Each request that came in by the door has one.
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or_default())
     }
 }
 

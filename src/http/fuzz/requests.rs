@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::wire::api::{BATCH, NDJSON, NOTIFICATIONS, STREAM};
 
 /// Every call that is served: its method, and its path, in which braces hold a place.
-pub const CALLS: [(&str, &str); 13] = [
+pub const CALLS: [(&str, &str); 17] = [
     ("POST", NOTIFICATIONS),
     ("GET", NOTIFICATIONS),
     ("POST", BATCH),
@@ -24,6 +24,10 @@ pub const CALLS: [(&str, &str); 13] = [
     ("DELETE", "/api/v1/notifications/{id}"),
     ("POST", "/api/v1/notifications/{id}/read"),
     ("POST", "/api/v1/notifications/{id}/unread"),
+    ("DELETE", NOTIFICATIONS),
+    ("GET", "/api/v1/users/{user}/presence"),
+    ("DELETE", "/api/v1/users/{user}/streams"),
+    ("DELETE", "/api/v1/users/{user}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
 ];
@@ -163,8 +167,12 @@ fn query_near(path: &'static str) -> impl Strategy<Value = String> {
     ];
     let pair = (prop_oneof![9 => select(names).prop_map(str::to_owned), 1 => "[a-z%+]{0,8}"], value);
     let pairs = vec(pair.prop_map(|(name, value)| format!("{name}={value}")), 0..3);
+    // What a retraction needs.
+    let both = (select(&["ada", "zo%C3%AB/%E2%98%83+%25"][..]), "[ab]{1,2}")
+        .prop_map(|(user, key)| format!("user={user}&key={key}"));
     prop_oneof![
         4 => Just(String::new()),
+        2 => both,
         3 => pairs.prop_map(|pairs| pairs.join("&").replace(' ', "+")),
         1 => "[&=%+a-z0-9é?/]{0,30}",
     ]
@@ -173,7 +181,8 @@ fn query_near(path: &'static str) -> impl Strategy<Value = String> {
 fn bearer_near(path: &'static str, method: &'static str) -> impl Strategy<Value = Bearer> {
     let user = select(&USERS[..]).prop_map(Bearer::User).boxed();
     let right = match (method, path) {
-        ("POST", NOTIFICATIONS) | (_, BATCH) => Just(Bearer::Producer).boxed(),
+        ("POST" | "DELETE", NOTIFICATIONS) | (_, BATCH) => Just(Bearer::Producer).boxed(),
+        _ if path.contains("{user}") => Just(Bearer::Operator).boxed(),
         _ => user.clone(),
     };
     let odd = prop_oneof![

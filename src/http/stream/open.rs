@@ -1,7 +1,7 @@
 //! `GET /notifications/stream`: reads where the client stands, and subscribes. How it is refused is `refusal`'s.
 
 use axum::body::Body;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -25,7 +25,7 @@ pub async fn get(
     State(app): State<App>,
     caller: StreamUser,
     client: Client,
-    Extension(peer): Extension<Peer>,
+    peer: Peer,
     method: Method,
     headers: HeaderMap,
     uri: Uri,

@@ -99,7 +99,8 @@ mod tests {
             assert_eq!(response.status(), 200);
             assert_eq!(response.headers()["content-type"], "text/event-stream");
         }
-        for other in [&[][..], &[b"*/*"[..].as_ref()], &[b"application/json"]] {
+        let others: [&[&[u8]]; 3] = [&[], &[b"*/*"], &[b"application/json"]];
+        for other in others {
             assert_eq!(refused(other).unwrap_err().status, 503);
         }
     }

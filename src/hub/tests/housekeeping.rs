@@ -1,7 +1,7 @@
 //! Sweeps that come by themselves.
 
 use super::*;
-use crate::domain::limits::SWEEP_INBOX_ROWS;
+use crate::domain::limits::SWEEP_ROWS;
 
 impl Desk {
     async fn post_for_a_second(&self, number: usize) {
@@ -33,7 +33,7 @@ async fn rows_that_have_ended_go_by_themselves() {
 #[tokio::test(start_paused = true)]
 async fn a_sweep_goes_on_while_there_is_more() {
     let desk = desk().await;
-    let posted = SWEEP_INBOX_ROWS * 2 + 1;
+    let posted = SWEEP_ROWS * 2 + 1;
     desk.post_for_a_second(posted).await;
     let mut stream = desk.open();
     next(&mut stream).await;

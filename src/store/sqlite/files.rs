@@ -1,6 +1,6 @@
 //! The three files of a database: whose they are before it is opened, and whether they are still the same after that.
 
-use std::fs::Metadata;
+use std::fs::{Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ impl Files {
     /// Looks at those that are there.
     ///
     /// # Errors
-    /// One that is no plain file, belongs to another user, or can be written by others.
+    /// One that is no plain file, belongs to another user, can be written by others, or not by this one.
     pub fn check(&self) -> Result<(), OpenError> {
         let own = own_uid();
         for path in &self.paths {
@@ -83,11 +83,13 @@ fn check(path: &Path, facts: &Metadata, own: Option<u32>) -> Result<(), OpenErro
     if facts.mode() & OTHERS_WRITE != 0 {
         return Err(OpenError::OpenToOthers { path: path.to_owned(), standing: Standing::of(path) });
     }
-    Ok(())
+    // SQLite would not say which one it is that it cannot open.
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened.map(drop).map_err(|fault| OpenError::unusable(path, fault))
 }
 
 impl InPlace {
-    /// The size of the log in bytes, where all are in their places. Takes some two microseconds.
+    /// The size of the log in bytes, where all are in their places. Takes some three microseconds.
     ///
     /// # Errors
     /// One of them was replaced or is gone: what is written now nobody would find again.

@@ -145,7 +145,11 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 fn check_whole(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let verdict: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|fault| classify(path, fault))?;
-    if verdict == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), why: verdict }) }
+    match verdict.lines().last() {
+        Some("ok") => Ok(()),
+        // The lines before it only say in which database.
+        why => Err(OpenError::Damaged { path: path.to_owned(), why: why.unwrap_or_default().to_owned() }),
+    }
 }
 
 /// `FULL` makes each COMMIT wait for the disk. With many jobs to a commit it is about as fast as `NORMAL`, which loses
@@ -211,6 +215,10 @@ fn classify(path: &Path, fault: rusqlite::Error) -> OpenError {
         (Fault::Locked, _) => OpenError::Locked { path: owned },
         (Fault::Disk(why), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => {
             OpenError::Damaged { path: owned, why }
+        }
+        (Fault::Disk(why), Some(ErrorCode::SystemIoFailure)) => OpenError::Io { path: owned, why },
+        (Fault::Disk(why) | Fault::Job(why), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => {
+            OpenError::unusable_directory(path, why)
         }
         (Fault::Disk(why) | Fault::Job(why), _) => OpenError::unusable(path, why),
     }

@@ -13,7 +13,7 @@ use super::rows::{Found, delete, remove};
 use super::{cache::Inbox, keys};
 use crate::domain::change::{Change, Rows, What};
 use crate::domain::ids::{NotificationId, UserId};
-use crate::domain::limits::{LOG_AGE_MS, SWEEP_INBOX_ROWS, SWEEP_ROWS};
+use crate::domain::limits::{LOG_AGE_MS, SWEEP_ROWS};
 use crate::store::commit::{Answer, Outcome, Swept};
 
 const EXPIRED: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification
@@ -26,6 +26,7 @@ const OLDEST_UNREAD: &str = "SELECT number, id, rev, read, key_hash, inbox FROM 
     WHERE inbox = ?1 AND read = 0 ORDER BY rev LIMIT ?2";
 const OLD_LOG: &str = "SELECT inbox, MAX(rev), COUNT(*)
     FROM (SELECT inbox, rev FROM log WHERE at <= ?1 ORDER BY at LIMIT ?2) GROUP BY inbox";
+const OLD_LOG_OF: &str = "DELETE FROM log WHERE inbox = ?1 AND rev <= ?2";
 const ERASED: &str = "SELECT id FROM inbox WHERE user IS NULL LIMIT 1";
 /// What an erased inbox left, its rows first.
 const LEFT: [&str; 4] = [
@@ -44,15 +45,13 @@ pub(super) fn sweep(group: &mut Group) -> Result<Outcome, Fault> {
     step.drop_old_log(group)?;
     step.drop_lapsed_keys(group)?;
     step.drop_what_erased_left(group)?;
-    let swept = Swept { rows: step.rows, more: step.more || step.room == 0 };
+    let swept = Swept { rows: step.rows, more: step.room == 0 };
     Ok(Outcome { changes, ended: None, answer: Answer::Swept(swept) })
 }
 
 struct Step {
     /// How much may still go.
     room: usize,
-    /// It came to a bound that leaves something for the next step.
-    more: bool,
     /// How many went.
     rows: u64,
     /// Rows that go, by their inbox.
@@ -63,19 +62,17 @@ struct Step {
 
 impl Step {
     fn new() -> Self {
-        Self { room: SWEEP_ROWS, more: false, rows: 0, chosen: BTreeMap::new(), numbers: HashSet::new() }
+        Self { room: SWEEP_ROWS, rows: 0, chosen: BTreeMap::new(), numbers: HashSet::new() }
     }
 
     /// Rows past the life that their producer gave them, and those that are too old.
     fn choose_ended(&mut self, group: &Group) -> Result<(), Fault> {
         let limit = SWEEP_ROWS as i64;
-        let looked_at = self.choose(group, EXPIRED, params![group.now, limit], SWEEP_INBOX_ROWS)?;
-        self.more |= looked_at == SWEEP_ROWS;
+        self.choose(group, EXPIRED, params![group.now, limit], SWEEP_ROWS)?;
         let oldest_kept = group.now.saturating_sub(group.context.max_age).saturating_add(1);
         if oldest_kept > 0 {
             let first_kept = NotificationId::at(oldest_kept, &[0; 10]);
-            let looked_at = self.choose(group, AGED, params![first_kept.as_bytes(), limit], SWEEP_INBOX_ROWS)?;
-            self.more |= looked_at == SWEEP_ROWS;
+            self.choose(group, AGED, params![first_kept.as_bytes(), limit], SWEEP_ROWS)?;
         }
         Ok(())
     }
@@ -87,11 +84,9 @@ impl Step {
         while let Some(id) = next.filter(|_| self.room > 0) {
             // One without an owner was erased in this very transaction.
             if let Some((user, inbox)) = owned(group, id)? {
-                let excess = usize::try_from(overfull.excess(inbox.rows)).unwrap_or(usize::MAX);
-                self.more |= excess > SWEEP_INBOX_ROWS;
-                let up_to = excess.min(SWEEP_INBOX_ROWS);
+                let excess = overfull.excess(inbox.rows).min(SWEEP_ROWS as u64);
                 for oldest in [OLDEST_READ, OLDEST_UNREAD] {
-                    self.choose(group, oldest, params![id, up_to as i64], up_to)?;
+                    self.choose(group, oldest, params![id, excess as i64], excess as usize)?;
                 }
                 // So that it is looked at, when this is committed, whether it is still too full.
                 group.keep(&user, inbox);
@@ -101,30 +96,21 @@ impl Step {
         Ok(())
     }
 
-    /// Chooses of the selected rows those that are not chosen yet, as long as there is room and no more than `up_to` of an
-    /// inbox are. Returns how many it looked at.
-    fn choose(&mut self, group: &Group, select: &str, these: impl Params, up_to: usize) -> Result<usize, Fault> {
+    /// Chooses of the selected rows those that are not chosen yet, while there is room, until so many of an inbox are.
+    fn choose(&mut self, group: &Group, select: &str, these: impl Params, of_inbox: usize) -> Result<(), Fault> {
         let mut select = group.connection.prepare_cached(select)?;
         let mut rows = select.query(these)?;
-        let mut looked_at = 0;
         while self.room > 0
             && let Some(row) = rows.next()?
         {
-            looked_at += 1;
             let found = Found::of(row)?;
-            if self.numbers.contains(&found.number) {
-                continue;
+            let chosen = self.chosen.entry(row.get(5)?).or_default();
+            if chosen.len() < of_inbox && self.numbers.insert(found.number) {
+                chosen.push(found);
+                self.room -= 1;
             }
-            let of_inbox = self.chosen.entry(row.get(5)?).or_default();
-            if of_inbox.len() >= up_to {
-                self.more |= up_to == SWEEP_INBOX_ROWS;
-                continue;
-            }
-            self.numbers.insert(found.number);
-            of_inbox.push(found);
-            self.room -= 1;
         }
-        Ok(looked_at)
+        Ok(())
     }
 
     fn remove_chosen(&mut self, group: &mut Group) -> Result<Vec<Change>, Fault> {
@@ -145,8 +131,7 @@ impl Step {
         let oldest_kept = group.now - LOG_AGE_MS;
         let found = select.query_map(params![oldest_kept, self.room as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
         for (id, newest) in found.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
-            let mut delete = group.connection.prepare_cached("DELETE FROM log WHERE inbox = ?1 AND rev <= ?2")?;
-            let dropped = delete.execute([id, newest])?;
+            let dropped = group.connection.prepare_cached(OLD_LOG_OF)?.execute([id, newest])?;
             self.room = self.room.saturating_sub(dropped);
             if let Some((user, mut inbox)) = owned(group, id)? {
                 inbox.logged -= dropped as u64;
@@ -196,4 +181,33 @@ fn remove_all(group: &mut Group, user: &UserId, mut inbox: Inbox, rows: &[Found]
     let change = group.change(user, &inbox, entry);
     group.keep(user, inbox);
     Ok(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    /// However many rows there are, a step looks at those that go.
+    #[test]
+    fn nothing_is_found_by_a_scan_or_sorted() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let found = [EXPIRED, AGED, OLDEST_READ, OLDEST_UNREAD, OLD_LOG, OLD_LOG_OF, ERASED, keys::LAPSED];
+        for sql in found.iter().chain(&LEFT) {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let wanted = explain.parameter_count();
+            let plan = explain.query_map(rusqlite::params_from_iter(vec![1; wanted]), |row| row.get::<_, String>(3));
+            let plan: Vec<String> = plan.unwrap().map(Result::unwrap).collect();
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{sql}: {plan:?}");
+            // The one before the grouping has at most a step's rows.
+            let dear = |step: &&String| {
+                let of_step = step.as_str() == "SCAN (subquery-1)" || step.contains("GROUP BY");
+                (step.starts_with("SCAN") || step.contains("TEMP B-TREE")) && !of_step
+            };
+            assert_eq!(plan.iter().find(dear), None, "{sql}: {plan:?}");
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::responses::{Head, Piece, Responses};
 
@@ -30,12 +30,41 @@ pub struct Link {
 
 impl Link {
     pub async fn connect(addr: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect(addr).await?;
-        Ok(Self { socket, responses: Responses::default(), pieces: VecDeque::new() })
+        Ok(Self::over(TcpStream::connect(addr).await?))
+    }
+
+    /// From this address of the host's.
+    pub async fn connect_from(source: IpAddr, addr: SocketAddr) -> io::Result<Self> {
+        let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(source, 0))?;
+        Ok(Self::over(socket.connect(addr).await?))
+    }
+
+    fn over(socket: TcpStream) -> Self {
+        Self { socket, responses: Responses::default(), pieces: VecDeque::new() }
     }
 
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.write_all(bytes).await
+    }
+
+    /// Says that nothing more is sent, and may still read.
+    pub async fn close_own_half(&mut self) -> io::Result<()> {
+        self.socket.shutdown().await
+    }
+
+    /// Ends it by a reset, which takes back what is still on its way.
+    pub fn reset(self) {
+        self.socket.set_zero_linger().expect("SO_LINGER");
+    }
+
+    /// The answers to come until the server closes: each with its head and its body.
+    pub async fn answers(&mut self) -> Vec<(Head, String)> {
+        let mut answers = Vec::new();
+        while let Ok(head) = self.head().await {
+            answers.push((head, String::from_utf8_lossy(&self.whole_body().await).into_owned()));
+        }
+        answers
     }
 
     async fn read(&mut self) -> io::Result<usize> {

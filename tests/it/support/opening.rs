@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use lumen_inbox::wire::api::STREAM;
 
@@ -15,6 +15,7 @@ use super::responses::Head;
 #[derive(Debug, Clone)]
 pub struct Opening {
     addr: SocketAddr,
+    source: Option<IpAddr>,
     token: Token,
     query: Vec<String>,
     last_event_id: Option<Vec<u8>>,
@@ -38,7 +39,14 @@ pub enum Unopened {
 
 impl Opening {
     pub fn new(addr: SocketAddr, token: impl Into<String>) -> Self {
-        Self { addr, token: Token::Header(token.into()), query: Vec::new(), last_event_id: None, raw: Vec::new() }
+        let token = Token::Header(token.into());
+        Self { addr, source: None, token, query: Vec::new(), last_event_id: None, raw: Vec::new() }
+    }
+
+    /// Sent from this address of the host's.
+    pub fn from(mut self, source: IpAddr) -> Self {
+        self.source = Some(source);
+        self
     }
 
     pub fn token_in_query(mut self) -> Self {
@@ -110,7 +118,11 @@ impl Opening {
     /// Asks, with `cursor` in the place of the header that it was made with.
     pub(super) async fn ask(&self, cursor: Option<&str>) -> Result<(Head, Link), Unopened> {
         let asked = patience::within(async {
-            let mut link = Link::connect(self.addr).await.map_err(Unopened::Network)?;
+            let connected = match self.source {
+                Some(source) => Link::connect_from(source, self.addr).await,
+                None => Link::connect(self.addr).await,
+            };
+            let mut link = connected.map_err(Unopened::Network)?;
             link.send(&self.request(cursor)).await.map_err(Unopened::Network)?;
             let head = link.head().await.map_err(Unopened::Network)?;
             if head.status == 200 && head.is_event_stream() {

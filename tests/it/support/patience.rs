@@ -42,6 +42,19 @@ pub async fn within<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
+/// Waits for what nobody tells of, looking again and again.
+///
+/// # Panics
+/// When [`PATIENCE`] runs out.
+pub async fn until(so: impl Fn() -> bool) {
+    let reached = within(async {
+        while !so() {
+            pause(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(reached.await.is_some(), "what was waited for does not come");
+}
+
 /// Patience over several steps, renewed by each that is one forward: a heartbeat is none.
 pub struct Patience(Instant);
 

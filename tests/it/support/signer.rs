@@ -122,6 +122,16 @@ impl Signer {
         pair.public_key().as_ref().to_vec()
     }
 
+    /// Its public point on P-256, compressed and bare.
+    ///
+    /// # Panics
+    /// For another kind of key.
+    pub fn point(&self) -> Vec<u8> {
+        let Secret::P256(pair) = &self.secret else { panic!("no EC key") };
+        let point = pair.public_key().as_ref();
+        [&[2 + point[64] % 2], &point[1..33]].concat()
+    }
+
     /// Puts its key into a file there, for a server that takes it by its kid.
     pub fn write(&self, dir: &Path, name: &str) -> KeyFile {
         let text = |name: &str| self.header.get(name).map(|value| value.as_str().expect("a text").to_owned());

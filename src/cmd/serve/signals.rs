@@ -1,0 +1,57 @@
+//! What a running server is told by signals, and what must not end it.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::warn;
+
+/// SIGTERM of a service manager and SIGINT of a terminal: end. SIGHUP: read the files again.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// From now on none of them ends the process by itself.
+    ///
+    /// # Errors
+    /// The system refuses to tell of signals.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one that asks to end, or to reload.
+    pub async fn come(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.hang_up.recv() => Asked::Reload,
+        }
+    }
+
+    /// The next one that asks to end; others are passed over.
+    pub async fn end(&mut self) {
+        while self.come().await != Asked::End {}
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    End,
+    Reload,
+}
+
+/// A write over the limit of the size of files (`ulimit -f`) kills a process without a word; with a handler in its place it
+/// fails, and is told as what it is.
+pub fn outlive_file_size_limit() {
+    const SIGXFSZ: i32 = 25;
+    // Handled from here on, also when nobody listens.
+    if let Err(fault) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        warn!(%fault, "a limit of the size of files would end this process at once");
+    }
+}
