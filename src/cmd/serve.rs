@@ -62,11 +62,11 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let budget = Budget::new(config.buffer_bytes);
     let hub = Hub::start(store.clone(), commits, Clock::System, config.hub, budget.clone());
     let drain_window = config.http.drain_window;
+    let reload = Reload { options, global, open_files: open_files.limit(), started: loaded, keys: keys.clone(), level };
     let parts =
         Parts { config: config.http, budget, store: store.clone(), hub: hub.clone(), keys, clock: Clock::System };
     let shutdown = Shutdown::default();
     let mut serving = pin!(http::serve(listeners, parts, shutdown.clone()));
-    let reload = Reload::new(options, global, open_files.limit(), loaded, level);
 
     // Before it says that it is ready: from then on signals are for it to handle.
     let mut signals = Signals::listen().context("cannot listen for signals")?;
@@ -96,15 +96,15 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
         store.close().await
     };
     tokio::select! {
-            fatal = store.failed() => Err(fatal.into()),
-    () = signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
-            () = sleep(drain_window + LAST_WORDS) => Err(anyhow!("the disk did not finish within the drain window; {KEPT}")),
-            closed = ended => {
-                closed?;
-                Notes::new(global.quiet).say("ended in good order");
-                Ok(Exit::Ok)
-            }
+        fatal = store.failed() => Err(fatal.into()),
+        () = signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
+        () = sleep(drain_window + LAST_WORDS) => Err(anyhow!("the disk did not end within the drain window; {KEPT}")),
+        closed = ended => {
+            closed?;
+            Notes::new(global.quiet).say("ended in good order");
+            Ok(Exit::Ok)
         }
+    }
 }
 
 async fn open(home: &Home, loaded: &Loaded) -> anyhow::Result<(Store, Commits)> {

@@ -47,6 +47,7 @@ struct State {
     heard: Rev,
     /// There while the stream has taken all that there was, and waits for more.
     waker: Option<Waker>,
+    /// Ticks since it last took something, or all, while there was more.
     untaken: u64,
 }
 
@@ -174,11 +175,12 @@ impl Mailbox {
         state.close
     }
 
-    /// Counts `ticks` more of which nothing was taken, unless the stream has taken all that there was.
+    /// Lets `ticks` pass: for how many by now nothing was taken of what there is.
     pub fn pass(&self, ticks: u64) -> Untaken {
         let mut state = self.state();
-        let waits = state.close.is_some() || state.waker.is_none();
-        state.untaken = if waits { state.untaken + ticks } else { 0 };
+        if state.close.is_some() || state.waker.is_none() {
+            state.untaken += ticks;
+        }
         if state.close.is_some() { Untaken::Close(state.untaken) } else { Untaken::News(state.untaken) }
     }
 
@@ -214,6 +216,7 @@ impl State {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
+        self.untaken = 0;
         Poll::Pending
     }
 }

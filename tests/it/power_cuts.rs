@@ -2,6 +2,8 @@
 //! acknowledged is there, the database is whole, every device comes to the truth. The same harness with a disk that is
 //! not asked (`synchronous=OFF`) sees losses, or it would prove nothing.
 
+use std::time::SystemTime;
+
 use lumen_inbox::clock::Clock;
 use lumen_inbox::random;
 use tempfile::TempDir;
@@ -28,9 +30,10 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() {
     let cuts = std::env::var("LUMEN_TEST_CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(CUTS);
     let mut world = World::start(Some(random::within(0..=u64::MAX - 1)), |launch| launch).await;
     let mut followers = world.followers().await;
+    let mut folded = 0;
     for cut in 1..=cuts {
         world.publishers.further(random::within(1..=POSTS_A_LIFE) as usize).await;
-        world.cut_power().await;
+        folded += usize::from(world.cut_power().await);
         let missing = world.missing();
         assert!(missing.is_empty(), "cut {cut} lost {missing:?}");
         world.start_again().await;
@@ -40,7 +43,8 @@ async fn power_cuts_lose_nothing_that_was_acknowledged() {
     for follower in &mut followers {
         follower.assert_shows_the_truth().await;
     }
-    eprintln!("power cuts: {cuts}, {} acknowledged, 0 lost", acknowledged.len());
+    assert!(folded * 10 >= cuts, "only {folded} of {cuts} lives had the log folded into the database");
+    eprintln!("power cuts: {cuts}, {folded} of lives with a checkpoint, {} acknowledged, 0 lost", acknowledged.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,6 +65,8 @@ struct World {
     publishers: Publishers,
     /// Acknowledged when the power went.
     acknowledged: Vec<Acknowledged>,
+    /// What [`World::written`] was as this life began.
+    began: (SystemTime, u64),
 }
 
 impl World {
@@ -74,7 +80,7 @@ impl World {
         let api = Api::new(server.url(), tokens.producer());
         let publishers = Publishers::start(PUBLISHERS, USERS, &api, server.url());
         let chaos = Chaos::start(server.addr()).await;
-        Self { server, image, tokens, chaos, publishers, acknowledged: Vec::new() }
+        Self { server, image, tokens, chaos, publishers, acknowledged: Vec::new(), began: (SystemTime::UNIX_EPOCH, 0) }
     }
 
     /// A device of each user, from the start.
@@ -89,11 +95,21 @@ impl World {
         followers
     }
 
-    async fn cut_power(&mut self) {
+    /// Whether the database file was written to in the life that ends so, which is what a checkpoint does.
+    async fn cut_power(&mut self) -> bool {
         self.server.kill9().await;
+        let folded = self.written() != self.began;
         // Whoever has an answer has it from before the cut: all of these must be there.
         self.acknowledged = self.publishers.acknowledged();
         cut(self.server.dir(), self.image.path());
+        self.began = self.written();
+        folded
+    }
+
+    /// When the database file was written to, and how long it is.
+    fn written(&self) -> (SystemTime, u64) {
+        let facts = self.server.dir().join("lumen.db").metadata().unwrap();
+        (facts.modified().unwrap(), facts.len())
     }
 
     async fn start_again(&mut self) {

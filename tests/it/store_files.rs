@@ -12,15 +12,9 @@ use lumen_inbox::store::{Error, OpenError, Standing, Store};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::patience::stand_still;
+use crate::support::patience::{self, stand_still};
 use crate::support::shelf::{NOON, Shelf, addressed, draft, id};
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-}
+use crate::support::stock::copy;
 
 /// Faults row 8: an older copy comes back, and the history goes on from there with other content.
 #[tokio::test]
@@ -160,8 +154,14 @@ async fn a_held_lock_is_waited_for_and_then_told() {
     assert!(!shelf.store.is_writable());
     assert_eq!(shelf.items("ada").await.len(), 1, "reads go on");
     other.execute_batch("COMMIT").unwrap();
+    // It is found out without anybody who writes.
+    let writable = async {
+        while !shelf.store.is_writable() {
+            patience::pause(Duration::from_millis(20)).await;
+        }
+    };
+    patience::within(writable).await.expect("it recovers");
     assert_eq!(shelf.post("ada", "after").await.rev, 2);
-    assert!(shelf.store.is_writable());
 }
 
 /// Faults row 13: a caller that hangs up in mid-publish changes nothing: the draft is stored whole.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::http::Api;
+use crate::support::opening::Unopened;
 use crate::support::server::Server;
 use crate::support::signer::Signer;
 
@@ -235,6 +236,20 @@ async fn tokens_from_before_a_moment_are_refused_once_they_are_ended() {
     producer["scope"] = json!("notifications:write");
     site.with(&site.backends[1].sign(&producer)).publish("ada", "hi").await;
     site.server.stop().await;
+}
+
+#[tokio::test]
+async fn the_token_in_the_address_can_be_switched_off() {
+    let mut config = Config::defaults();
+    config.http.query_token = false;
+    let server = Server::start_with(config).await;
+    let refused = server.opening("ada").token_in_query().try_open().await.unwrap_err();
+    let Unopened::Refused { head, body } = refused else { panic!("{refused}") };
+    let body: Value = body.parse().unwrap();
+    assert_eq!((head.status, &body["code"]), (401, &json!("token_missing")), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("takes no token in the address"), "{body}");
+    server.reader("ada").await.expect_ready().await;
+    server.stop().await;
 }
 
 #[tokio::test]

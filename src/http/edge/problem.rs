@@ -69,7 +69,9 @@ impl From<TokenFault> for Problem {
                 "sign with a key that the server has: the bytes of the file `key` in its data directory, or the other \
                  half of one that its configuration names (auth.keys)"
             }
-            TokenFault::Malformed => "send the token as `lumen token --user ID` or `lumen token --producer` prints it",
+            TokenFault::Malformed => {
+                "send a signed JWT, as `lumen token --user ID` or `lumen token --producer` prints one"
+            }
             TokenFault::WrongAlgorithm => {
                 "sign with HS256 and the bytes of the file `key` in the server's data directory, or with RS256, ES256 \
                  or EdDSA by a key that its configuration names (auth.keys)"

@@ -74,3 +74,23 @@ impl Cache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether inboxes come one by one or a full group at a time.
+    #[test]
+    fn it_has_a_bound_and_keeps_what_came_last() {
+        for group in [1, 10_000] {
+            let cache = Cache::default();
+            let users = (0..(INBOXES as i64 * 5 / 2)).map(|n| (format!("u{n}").parse().unwrap(), Inbox::new(n)));
+            let users: Vec<(UserId, Inbox)> = users.collect();
+            for entered in users.chunks(group) {
+                cache.enter(entered.iter().map(|(user, inbox)| (user.clone(), Some(*inbox))).collect());
+                assert!(cache.0.lock().unwrap().len() < INBOXES + group);
+            }
+            assert!(users.iter().rev().take(group).all(|(user, inbox)| cache.get(user) == Some(*inbox)));
+        }
+    }
+}

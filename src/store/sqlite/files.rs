@@ -89,7 +89,7 @@ fn check(path: &Path, facts: &Metadata, own: Option<u32>) -> Result<(), OpenErro
 }
 
 impl InPlace {
-    /// The size of the log in bytes, where all are in their places. Takes some two microseconds.
+    /// The size of the log in bytes, where all are in their places. Takes some three microseconds.
     ///
     /// # Errors
     /// One of them was replaced or is gone: what is written now nobody would find again.

@@ -110,11 +110,11 @@ impl Writer {
         if group.is_empty() {
             return Ok(());
         }
-        let committed = match self.log_bytes() {
-            Err(fatal) => Err(fatal),
-            Ok(_) => survived(self.attempt(connection, &group)),
+        let committed = match self.failed.borrow().clone() {
+            Some(fatal) => Err(fatal),
+            None => survived(self.attempt(connection, &group)),
         };
-        // What holds before a commit must hold after it too, or nobody may be told of it.
+        // Nobody may be told of a commit that nobody finds again.
         match committed.and_then(|results| self.settle(connection).map(|()| results)) {
             Err(fatal) => {
                 refuse(group, &Error::Down);
