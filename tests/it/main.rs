@@ -22,6 +22,7 @@ mod key_files;
 mod kills;
 mod lifecycle;
 mod operator;
+mod operator_commands;
 mod power_cuts;
 mod powercut_shim;
 mod proxies;
