@@ -14,7 +14,7 @@
 //!                 catch_up announcer ticker close housekeeping
 //!    client/      endpoint api stream                            what send and tail share
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
-//!    auth/        caller keys token                              signs and verifies
+//!    auth/        caller keys own file jwks token                signs and verifies
 //!    home/        dir lock                                       the data directory
 //! 0  domain/      draft notification change ids cursor limits …  values and rules; no IO, no async, no clock
 //!    wire/        event sse api json problem                     what goes over the wire, both directions

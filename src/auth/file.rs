@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tracing::warn;
 
@@ -105,7 +107,7 @@ fn secret(file: &KeyFile, named: Option<Algorithm>, mode: u32, bytes: &[u8]) -> 
         Some(Algorithm::Hs256) => {}
         Some(other) => return Err(FileFault::NoPem(other.to_string())),
     }
-    if VerifyingKey::of_der(bytes).is_ok() {
+    if is_public_key(bytes) {
         return Err(FileFault::PublicAsSecret);
     }
     if mode & SECRET_EXPOSED != 0 {
@@ -117,4 +119,15 @@ fn secret(file: &KeyFile, named: Option<Algorithm>, mode: u32, bytes: &[u8]) -> 
     let mut key = VerifyingKey::of_secret(bytes);
     key.kid.clone_from(&file.kid);
     Ok(key)
+}
+
+/// Whether this is a public key in another form than a PEM: in DER, in the base64 that a PEM is without its first and
+/// last line, or for OpenSSH.
+fn is_public_key(bytes: &[u8]) -> bool {
+    let packed: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let unpacked = STANDARD.decode(packed);
+    let openssh = [&b"ssh-"[..], b"ecdsa-sha2-"];
+    VerifyingKey::of_der(bytes).is_ok()
+        || unpacked.is_ok_and(|der| VerifyingKey::of_der(&der).is_ok())
+        || openssh.iter().any(|start| bytes.starts_with(start))
 }

@@ -17,7 +17,6 @@ pub(super) const SECRET_BYTES: usize = 32;
 const SEQUENCE: u8 = 0x30;
 /// The first byte of an uncompressed point on a curve.
 const UNCOMPRESSED: u8 = 4;
-const COORDINATE_BYTES: usize = 32;
 const ED25519_BYTES: usize = 32;
 
 /// Verifies what was signed with its one algorithm.
@@ -72,11 +71,10 @@ impl VerifyingKey {
 
     /// ES256, from the coordinates of a point on P-256.
     pub(super) fn of_p256(x: &[u8], y: &[u8]) -> Result<Self, Unusable> {
-        let whole = x.len() == COORDINATE_BYTES && y.len() == COORDINATE_BYTES;
         let point = [&[UNCOMPRESSED], x, y].concat();
         match ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point) {
-            Ok(_) if whole => Ok(Self::new(Algorithm::Es256, DecodingKey::from_ec_der(&point))),
-            _ => Err(Unusable("whose x and y are no point on P-256")),
+            Ok(_) => Ok(Self::new(Algorithm::Es256, DecodingKey::from_ec_der(&point))),
+            Err(_) => Err(Unusable("whose x and y are no point on P-256")),
         }
     }
 

@@ -50,6 +50,16 @@ impl Default for Config {
     }
 }
 
+impl KeyFile {
+    /// Whether its keys can be taken, for who wants to know of all files at once.
+    ///
+    /// # Errors
+    /// Why not, with the cure; neither its path nor anything of a key is in it.
+    pub fn check(&self) -> Result<(), FileFault> {
+        file::read(self).map(drop)
+    }
+}
+
 /// A file with a secret's raw bytes, a public key (PEM), or several keys (JWKS).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFile {

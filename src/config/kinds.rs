@@ -1,14 +1,13 @@
 //! The kinds of values: what each takes, within which bounds, and what it says of anything else.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::layers::Source;
 use super::settings::Reading;
 use super::value::Value;
-use crate::auth::KeyFile;
+use crate::auth::{FileFault, KeyFile};
 use crate::cli::duration;
 
 /// Units of sizes, the largest first.
@@ -100,7 +99,7 @@ pub fn list<T>(kind: impl Fn(&Value, &Source) -> Reading<T>) -> impl Fn(&Value, 
     }
 }
 
-/// A key file: its path, or a table of `file`, `kid` and `algorithm`.
+/// A key file: its path, or a table of `file`, `kid` and `algorithm`. It is read, so that all that is wrong is told.
 pub fn key_file(value: &Value, source: &Source) -> Reading<KeyFile> {
     let fields = match value {
         Value::Word(_) | Value::Text(_) => vec![("file".to_owned(), value.clone())],
@@ -109,29 +108,23 @@ pub fn key_file(value: &Value, source: &Source) -> Reading<KeyFile> {
             return Err("a key is the path of its file, or { file = \"…\", kid = \"…\", algorithm = \"…\" }".to_owned());
         }
     };
-    let (mut path, mut kid, mut algorithm) = (None, None, None);
+    let mut texts = [("file", None), ("kid", None), ("algorithm", None)];
     for (field, value) in &fields {
-        let (text, _) = name(value, source).map_err(|why| format!("{field}: {why}"))?;
-        match field.as_str() {
-            "file" => path = Some(existing(&source.directory().join(text))?),
-            "kid" => kid = Some(text),
-            "algorithm" => algorithm = Some(text),
-            _ => return Err("a key has a field that is none; file, kid and algorithm are known".to_owned()),
-        }
+        let known = texts.iter_mut().find(|(known, _)| known == field);
+        let (_, text) = known.ok_or("a key has a field that is none; file, kid and algorithm are known")?;
+        *text = Some(name(value, source).map_err(|why| format!("{field}: {why}"))?.0);
     }
-    let path = path.ok_or("a key needs its file")?;
-    let text = |text: &str| Value::Text(text.to_owned());
-    let shown = [
-        ("file", Some(text(&path.to_string_lossy()))),
-        ("kid", kid.as_deref().map(text)),
-        ("algorithm", algorithm.as_deref().map(text)),
-    ];
-    let shown = shown.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?))).collect();
-    Ok((KeyFile { path, kid, algorithm }, Value::Table(shown)))
-}
-
-/// The path as it is found from everywhere, if something is there. Whether it is a key is seen when it is read.
-fn existing(path: &Path) -> Result<PathBuf, String> {
-    let found = std::path::absolute(path).ok().filter(|path| path.exists());
-    found.ok_or_else(|| "its file is not there: name one that is, not the key itself".to_owned())
+    let [(_, file), (_, kid), (_, algorithm)] = &mut texts;
+    let path = source.directory().join(file.as_deref().ok_or("a key needs its file")?);
+    // As it is found from everywhere.
+    let path = std::path::absolute(&path).unwrap_or(path);
+    *file = Some(path.to_string_lossy().into_owned());
+    let key = KeyFile { path, kid: kid.clone(), algorithm: algorithm.clone() };
+    key.check().map_err(|fault| match fault {
+        // It may be the key itself, at the place of its file's path.
+        FileFault::Missing => format!("its file {fault}"),
+        _ => format!("its file {} {fault}", key.path.display()),
+    })?;
+    let shown = texts.into_iter().filter_map(|(field, text)| Some((field.to_owned(), Value::Text(text?))));
+    Ok((key, Value::Table(shown.collect())))
 }

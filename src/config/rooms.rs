@@ -6,7 +6,7 @@ use super::descriptors;
 use super::kinds::{key_file, list, name, one_of, parsed, size, switch, text, time, whole};
 use super::settings::Settings;
 use super::{Config, Log};
-use crate::domain::limits::BATCH_BYTES;
+use crate::domain::limits::{BATCH_BYTES, READERS};
 use crate::telemetry::Format;
 use crate::{auth, http, hub, store};
 
@@ -64,8 +64,7 @@ fn http(settings: &mut Settings, drain_window: Duration, open_files: u64) -> htt
 
 fn store(settings: &mut Settings) -> store::Config {
     store::Config {
-        // One for lists must be left beside those that catch up.
-        readers: settings.read("store.readers", whole(2..=64)),
+        readers: READERS,
         inbox_rows: settings.read("store.inbox_rows", whole(1..=MANY)),
         max_age: settings.read("store.max_age", time(MINUTE..=36_500 * DAY)),
         write_timeout: settings.read("store.write_timeout", time(SECOND..=5 * MINUTE)),

@@ -1,31 +1,42 @@
 //! The configuration as a whole: the shipped file, the layers, the faults, and what is printed.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use tempfile::TempDir;
 
 use super::layers::{SHIPPED, variable};
 use super::*;
+use crate::auth::KeyFile;
 use crate::cli::{Cli, Command};
 
 const OPEN_FILES: u64 = 20_000;
 
-/// A file and what lies beside it.
+/// Of RFC 8410.
+const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+
+/// A file and a key beside it.
 struct Site(TempDir);
 
 impl Site {
     fn with(text: &str) -> Self {
         let site = Self(tempfile::tempdir().unwrap());
         fs::write(site.file(), text).unwrap();
-        fs::write(site.0.path().join("site.key"), [b'k'; 32]).unwrap();
+        fs::write(site.key(), PUBLIC_KEY).unwrap();
+        fs::set_permissions(site.key(), Permissions::from_mode(0o644)).unwrap();
         site
     }
 
-    fn file(&self) -> std::path::PathBuf {
+    fn file(&self) -> PathBuf {
         self.0.path().join("lumen.toml")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.0.path().join("site.key")
     }
 
     fn read(&self, flags: &str, variables: &[(&str, &str)]) -> Result<Loaded, Faults> {
@@ -49,36 +60,48 @@ fn shipped() -> Loaded {
     Loaded::of(Layers::shipped(), OPEN_FILES).unwrap()
 }
 
-/// Each key with another value than its default: in a file, and in a variable.
-const OTHERS: [(&str, &str, &str); 27] = [
-    ("http.listen", r#"["[::1]:9", "unix:/run/x"]"#, "[::1]:9, unix:/run/x"),
-    ("http.trusted_proxies", r#"["10.0.0.0/8", "::1"]"#, "10.0.0.0/8,::1"),
-    ("http.query_token", "false", "false"),
-    ("http.head_timeout", r#""2s""#, "2s"),
-    ("http.body_timeout", r#""1m""#, "1m"),
-    ("http.drain_window", r#""20s""#, "20s"),
-    ("store.inbox_rows", "1_000_000", "1000000"),
-    ("store.max_age", r#""30d""#, "30d"),
-    ("store.write_timeout", r#""5s""#, "5s"),
-    ("store.readers", "8", "8"),
-    ("store.sweep_pause", r#""60s""#, "60s"),
-    ("auth.keys", r#"[{ file = "site.key", kid = "a", algorithm = "HS256" }]"#, "lumen.toml"),
-    ("auth.issuer", r#""me""#, "me"),
-    ("auth.audience", r#"["a", "b"]"#, "a,b"),
-    ("auth.expiry_leeway", r#""1s""#, "1s"),
-    ("auth.not_before_leeway", r#""0s""#, "0s"),
-    ("stream.heartbeat", r#""1s""#, "1s"),
-    ("stream.too_slow", r#""90s""#, "90s"),
-    ("stream.retry_min", r#""500ms""#, "500ms"),
-    ("stream.retry_max", r#""9s""#, "9s"),
-    ("limits.streams_per_user", "1", "1"),
-    ("limits.streams_per_address", "0x10", "16"),
-    ("limits.streams", "100", "100"),
-    ("limits.connects_per_s", "1", "1"),
-    ("limits.buffers", r#""1GiB""#, "1GiB"),
-    ("log.level", r#""warn""#, "warn"),
-    ("log.format", r#""json""#, "json"),
+/// A key with another value than its default: in a file, in a variable, and what it makes of the defaults.
+type Other = (&'static str, &'static str, &'static str, fn(&mut Config));
+
+const OTHERS: [Other; 26] = [
+    ("http.listen", r#"["[::1]:9", "unix:/run/x"]"#, "[::1]:9, unix:/run/x", |c| {
+        c.listen = vec!["[::1]:9".parse().unwrap(), "unix:/run/x".parse().unwrap()];
+    }),
+    ("http.trusted_proxies", r#"["10.0.0.0/8"]"#, "10.0.0.0/8", |c| {
+        c.http.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+    }),
+    ("http.query_token", "false", "false", |c| c.http.query_token = false),
+    ("http.head_timeout", r#""2s""#, "2s", |c| c.http.head_timeout = seconds(2)),
+    ("http.body_timeout", r#""1m""#, "1m", |c| c.http.body_timeout = seconds(60)),
+    ("http.drain_window", r#""20s""#, "20s", |c| {
+        c.http.drain_window = seconds(20);
+        c.hub.drain_window = seconds(20);
+    }),
+    ("store.inbox_rows", "1_000_000", "1000000", |c| c.store.inbox_rows = 1_000_000),
+    ("store.max_age", r#""30d""#, "30d", |c| c.store.max_age = seconds(30 * 24 * 3600)),
+    ("store.write_timeout", r#""5s""#, "5s", |c| c.store.write_timeout = seconds(5)),
+    ("store.sweep_pause", r#""60s""#, "60s", |c| c.hub.sweep_pause = seconds(60)),
+    ("auth.keys", "KEY", "KEY", |_| {}),
+    ("auth.issuer", r#""me""#, "me", |c| c.auth.issuer = Some("me".to_owned())),
+    ("auth.audience", r#"["a", "b"]"#, "a,b", |c| c.auth.audience = vec!["a".to_owned(), "b".to_owned()]),
+    ("auth.expiry_leeway", r#""1s""#, "1s", |c| c.auth.expiry_leeway = seconds(1)),
+    ("auth.not_before_leeway", r#""0s""#, "0s", |c| c.auth.not_before_leeway = seconds(0)),
+    ("stream.heartbeat", r#""1s""#, "1s", |c| c.hub.heartbeat = seconds(1)),
+    ("stream.too_slow", r#""90s""#, "90s", |c| c.hub.too_slow = seconds(90)),
+    ("stream.retry_min", r#""500ms""#, "500ms", |c| c.hub.retry = Duration::from_millis(500)..=seconds(5)),
+    ("stream.retry_max", r#""9s""#, "9s", |c| c.hub.retry = seconds(2)..=seconds(9)),
+    ("limits.streams_per_user", "1", "1", |c| c.hub.streams_per_user = 1),
+    ("limits.streams_per_address", "0x10", "16", |c| c.hub.streams_per_address = 16),
+    ("limits.streams", "100", "100", |c| c.hub.streams = 100),
+    ("limits.connects_per_s", "1", "1", |c| c.hub.connects_per_s = 1),
+    ("limits.buffers", r#""1GiB""#, "1GiB", |c| c.buffer_bytes = 1 << 30),
+    ("log.level", r#""warn""#, "warn", |c| c.log.level = "warn"),
+    ("log.format", r#""json""#, "json", |c| c.log.format = Format::Json),
 ];
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
 
 fn in_file(key: &str, value: &str) -> String {
     let (table, key) = key.split_once('.').unwrap();
@@ -91,15 +114,21 @@ fn every_key_is_set_by_a_file_and_by_a_variable() {
     for setting in &default.settings {
         assert!(OTHERS.iter().any(|(key, ..)| *key == setting.key), "{} is not tried", setting.key);
     }
-    for (key, file, word) in OTHERS {
-        let site = Site::with(&in_file(key, file));
+    for (key, file, word, change) in OTHERS {
+        let site = Site::with("");
+        let path = site.key().to_str().unwrap().to_owned();
+        let mut expected = default.config.clone();
+        change(&mut expected);
+        if key == "auth.keys" {
+            expected.auth.keys = vec![KeyFile { path: site.key(), kid: None, algorithm: None }];
+        }
+        fs::write(site.file(), in_file(key, &file.replace("KEY", "[\"site.key\"]"))).unwrap();
         let by_file = site.read("", &[]).unwrap();
-        assert_eq!(by_file.changed_from(&default), [key]);
-        assert_ne!(by_file.config, default.config, "{key} is nobody's");
-        let by_variable = Site::with("").read("", &[(&variable(key), word)]).unwrap();
-        assert_eq!(by_variable.changed_from(&default), [key]);
-        if key != "auth.keys" {
-            assert_eq!(by_variable.config, by_file.config, "{key}");
+        fs::write(site.file(), "").unwrap();
+        let by_variable = site.read("", &[(&variable(key), &word.replace("KEY", &path))]).unwrap();
+        for loaded in [by_file, by_variable] {
+            assert_eq!(loaded.changed_from(&default), [key]);
+            assert_eq!(loaded.config, expected, "{key}");
         }
     }
 }
@@ -145,8 +174,9 @@ fn a_layer_goes_over_the_one_below() {
 #[test]
 fn what_is_printed_is_valid_and_says_the_same() {
     let mut tables = BTreeMap::<&str, String>::new();
-    for (key, value, _) in OTHERS {
+    for (key, value, ..) in OTHERS {
         let (table, key) = key.split_once('.').unwrap();
+        let value = value.replace("KEY", r#"[{ file = "site.key", kid = "a", algorithm = "EdDSA" }]"#);
         tables.entry(table).or_default().push_str(&format!("{key} = {value}\n"));
     }
     let text: String = tables.iter().map(|(table, keys)| format!("[{table}]\n{keys}")).collect();
@@ -175,20 +205,20 @@ fn every_fault_is_told_at_once_with_its_place_and_no_secret() {
          [strem]\nretry_min = \"9s\"\n[stream]\nretry_min = \"9s\"\n[log]\nlevel = \"loud\"\n",
     );
     let variables = [
-        ("LUMEN_STORE_READERS", "many"),
+        ("LUMEN_STORE_INBOX_ROWS", "many"),
         ("LUMEN_LIMIT_STREAMS", "hunter2"),
         ("LUMEN_SECRET", "hunter2"),
         ("LUMEN_AUTH_KEYS", "hunter2"),
         ("OTHERS_SECRET", "hunter2"),
     ];
     let faults = site.faults("", &variables);
-    let a_file = "its file is not there: name one that is, not the key itself";
+    let a_file = "its file is not there: put it there, or take it out of auth.keys";
     let mut expected = [
         "http.head_timeout = \"10\" (lumen.toml:3): a time is a whole number and a unit: 500ms, 30s, 5m, 1h or 30d",
         "http.drain_window = 5 (lumen.toml:5): a number where a text in quotes is needed",
         "limits.streams_per_user = 0 (lumen.toml:8): 1 to 1000000000 is needed",
         "log.level = \"loud\" (lumen.toml:17): one of these is needed: error, warn, info, debug, trace",
-        "store.readers = \"many\" (LUMEN_STORE_READERS): a whole number is needed",
+        "store.inbox_rows = \"many\" (LUMEN_STORE_INBOX_ROWS): a whole number is needed",
         &format!("auth.keys (lumen.toml:10): {a_file}"),
         &format!("auth.keys (LUMEN_AUTH_KEYS): {a_file}"),
         "stream.retry_min = \"9s\" (lumen.toml:15): it is over stream.retry_max: lower the one or raise the other",
@@ -219,8 +249,7 @@ fn a_value_has_its_bounds() {
         ("http.head_timeout", vec![r#""1s""#, r#""5m""#], vec![r#""999ms""#, r#""301s""#, "10"]),
         ("http.drain_window", vec![r#""1s""#, r#""10m""#], vec![r#""0s""#, r#""11m""#, "1979-05-27"]),
         ("store.sweep_pause", vec![r#""1s""#, r#""1m""#], vec![r#""61s""#]),
-        ("store.readers", vec!["2", "64"], vec!["1", "65", "99999999999999999999"]),
-        ("store.inbox_rows", vec!["1", "1000000000"], vec!["0", "-1", "1000000001"]),
+        ("store.inbox_rows", vec!["1", "1000000000"], vec!["0", "-1", "1000000001", "99999999999999999999"]),
         (
             "auth.keys",
             vec![r#"["site.key"]"#],
@@ -228,6 +257,7 @@ fn a_value_has_its_bounds() {
                 r#"[{ kid = "a" }]"#,
                 r#"[{ file = "site.key", kidd = "a" }]"#,
                 r#"[{ file = "site.key", kid = "" }]"#,
+                r#"[{ file = "site.key", algorithm = "HS256" }]"#,
                 r#"[{ file = 1 }]"#,
                 "[1]",
             ],
@@ -263,7 +293,7 @@ fn streams_without_a_number_are_as_many_as_fit() {
 fn a_path_is_seen_from_the_file_that_names_it() {
     let site = Site::with("[auth]\nkeys = [\"site.key\"]\n");
     let loaded = site.read("", &[]).unwrap();
-    assert_eq!(loaded.config.auth.keys[0].path, site.0.path().join("site.key"));
+    assert_eq!(loaded.config.auth.keys[0].path, site.key());
 }
 
 #[test]
@@ -279,8 +309,8 @@ fn a_file_that_is_named_must_be_there_and_be_toml() {
     assert_eq!(faults.len(), 2);
     fs::create_dir(site.file()).unwrap();
     assert_eq!(site.faults("", &[]).len(), 1);
-    let place = file::find(None, &["/nowhere/at/all", site.0.path().join("site.key").to_str().unwrap()]);
-    assert_eq!(place.unwrap().unwrap().0, site.0.path().join("site.key"));
+    let place = file::find(None, &["/nowhere/at/all", site.key().to_str().unwrap()]);
+    assert_eq!(place.unwrap().unwrap().0, site.key());
     assert_eq!(file::find(None, &["/dev/null/x", "/nowhere"]).unwrap(), None);
     assert!(file::find(Some(Path::new("/dev/zero")), &[]).is_err());
 }

@@ -21,6 +21,9 @@ pub const USERNAME_BYTES: usize = 256;
 pub const TTL_MAX_S: u64 = 10 * 365 * 24 * 3600;
 /// Nesting of JSON: deep enough for any draft, shallow enough for any parser's stack.
 pub const JSON_DEPTH: usize = 32;
+/// Values in one JSON text: 10,000 users and the most that a draft of 16 KiB can have. Each takes some 30 times its two
+/// bytes of text once it is read.
+pub const JSON_VALUES: usize = 20_000;
 
 /// Rows that one request may make, by `users` or by lines: more would hold the writer for too long.
 pub const REQUEST_ROWS: usize = 10_000;

@@ -313,8 +313,11 @@ impl Answer {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|fault| fault.to_string())?;
             text.push_str(&String::from_utf8_lossy(frame.data_ref().map_or(&[][..], |data| data)));
-            if text.contains("event: ready\n") && text.ends_with("\n\n") {
-                return if text.starts_with(": lumen\n\n") { Ok(()) } else { Err(format!("a stream began {text:?}")) };
+            // An operator's call may end it before it has begun.
+            let first = ["event: ready\n", "event: close\n"].iter().any(|event| text.contains(event));
+            if first && text.ends_with("\n\n") {
+                let begins = text.starts_with(": lumen\n\n") || text.starts_with("event: close\n");
+                return if begins { Ok(()) } else { Err(format!("a stream began {text:?}")) };
             }
         }
         if self.is_head { Ok(()) } else { Err(format!("a stream without an event: {text:?}")) }

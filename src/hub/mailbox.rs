@@ -47,6 +47,7 @@ struct State {
     heard: Rev,
     /// There while the stream has taken all that there was, and waits for more.
     waker: Option<Waker>,
+    /// Ticks since it last took something, or all, while there was more.
     untaken: u64,
 }
 
@@ -174,11 +175,12 @@ impl Mailbox {
         state.close
     }
 
-    /// Counts `ticks` more of which nothing was taken, unless the stream has taken all that there was.
+    /// Lets `ticks` pass: for how many by now nothing was taken of what there is.
     pub fn pass(&self, ticks: u64) -> Untaken {
         let mut state = self.state();
-        let waits = state.close.is_some() || state.waker.is_none();
-        state.untaken = if waits { state.untaken + ticks } else { 0 };
+        if state.close.is_some() || state.waker.is_none() {
+            state.untaken += ticks;
+        }
         if state.close.is_some() { Untaken::Close(state.untaken) } else { Untaken::News(state.untaken) }
     }
 
@@ -214,6 +216,7 @@ impl State {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
+        self.untaken = 0;
         Poll::Pending
     }
 }
@@ -290,12 +293,32 @@ mod tests {
 
     #[test]
     fn a_close_goes_first_and_takes_nothing_after_it() {
-        let mailbox = mailbox();
-        offer(&mailbox, 1, 1);
+        let budget = Budget::new(1024 * 1024);
+        let mailbox = mailbox_of(&budget);
+        offer(&mailbox, 1, 7);
+        assert_eq!(budget.taken(), 7);
         mailbox.close(CloseReason::Draining);
+        assert_eq!(budget.taken(), 0);
         mailbox.close(CloseReason::TokenExpired);
         assert!(!offer(&mailbox, 2, 1));
         assert_eq!(next(&mailbox), Some(Mail::Close(CloseReason::Draining)));
+    }
+
+    #[test]
+    fn whoever_took_all_has_left_nothing_untaken() {
+        let mailbox = mailbox();
+        assert_eq!([mailbox.pass(1), mailbox.pass(1)], [Untaken::News(1), Untaken::News(2)]);
+        assert_eq!(next(&mailbox), None);
+        assert_eq!([mailbox.pass(1), mailbox.pass(1)], [Untaken::News(0); 2]);
+        offer(&mailbox, 1, 1);
+        assert_eq!([mailbox.pass(1), mailbox.pass(1)], [Untaken::News(1), Untaken::News(2)]);
+        mailbox.sent(1, 0);
+        assert_eq!([mailbox.pass(1), mailbox.pass(1)], [Untaken::News(1), Untaken::News(2)]);
+        mailbox.close(CloseReason::TooSlow);
+        assert_eq!(mailbox.pass(1), Untaken::Close(1));
+        next(&mailbox);
+        mailbox.sent(1, 0);
+        assert_eq!(mailbox.pass(1), Untaken::Close(2));
     }
 
     #[test]

@@ -150,9 +150,21 @@ async fn next(stream: &mut Subscription) -> Block {
     let mut blocks = Vec::new();
     let mut splitter = Splitter::default();
     while blocks.is_empty() {
-        splitter.push(&stream.next().await.expect("the stream goes on"), &mut blocks).unwrap();
+        let bytes = in_time(stream.next()).await.expect("the stream goes on");
+        splitter.push(&bytes, &mut blocks).unwrap();
     }
     blocks.remove(0)
+}
+
+/// What must come long before this much real time has passed, whatever the test's own time does.
+async fn in_time<T>(coming: impl Future<Output = T>) -> T {
+    let (_here, gone) = mpsc::sync_channel::<()>(0);
+    let alarm = tokio::task::spawn_blocking(move || gone.recv_timeout(Duration::from_secs(20)));
+    tokio::select! {
+        biased;
+        come = coming => come,
+        _ = alarm => panic!("it does not come"),
+    }
 }
 
 fn rev(block: &Block) -> Rev {

@@ -118,7 +118,10 @@ fn a_public_key_is_no_secret() {
             assert_eq!(code(&keys, &forged), "token_wrong_key");
         }
         // Nor by configuration.
-        for (name, content) in [("public", &pem), ("der", &der)] {
+        let bare: Vec<u8> =
+            pem.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"--")).collect::<Vec<_>>().join(&b'\n');
+        let openssh = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ada@site".to_vec();
+        for (name, content) in [("public", &pem), ("der", &der), ("bare", &bare), ("openssh", &openssh)] {
             let file = KeyFile { algorithm: Some("HS256".to_owned()), ..site.put(name, content) };
             assert!(site.told(&file).contains("holds a public key, which everyone may know"), "{}", site.told(&file));
         }

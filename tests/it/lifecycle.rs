@@ -135,6 +135,33 @@ async fn a_request_under_way_is_finished_while_nobody_else_is_let_in() {
     assert_eq!(reader.expect_message().await.data.id, published.id);
 }
 
+/// Faults row 15, its second signal: what was acknowledged is there all the same.
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let mut server = Child::start().await;
+    let mut slow = Link::connect(server.addr()).await.unwrap();
+    let head = format!(
+        "POST {NOTIFICATIONS} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+        server.tokens().producer(),
+    );
+    slow.send(head.as_bytes()).await.unwrap();
+    assert_eq!(patience::within(slow.head()).await.unwrap().unwrap().status, 100, "the drain has to wait for it");
+    let mut reader = server.opening("ada").open().await;
+    reader.expect_ready().await;
+    let kept = server.api().publish("ada", "kept").await;
+    server.terminate();
+    assert_eq!(reader.expect_close().await.reason, "draining");
+    server.signal("INT");
+    let ended = server.wait().await;
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: a second signal ended it before it had drained; "), "{}", ended.stderr);
+    server.restart().await;
+    let listed = server.api().with(server.tokens().user("ada")).list_all().await;
+    assert_eq!(listed.items.iter().map(|item| item.data.id).collect::<Vec<_>>(), [kept.id]);
+}
+
 /// Who has come but not yet said all when the drain begins is told so in a way that brings an EventSource back.
 #[tokio::test]
 async fn who_comes_with_the_drain_is_told_to_come_back() {

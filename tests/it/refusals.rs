@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::domain::limits::{BATCH_BYTES, BODY_BYTES, MARK_IDS, REQUEST_ROWS};
-use lumen_inbox::wire::api::{BATCH, NDJSON, NOTIFICATIONS, STREAM};
+use lumen_inbox::wire::api::{BATCH, NDJSON, NOTIFICATIONS, STREAM, USERS};
 use reqwest::header::{ALLOW, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Body, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ const JSON: &str = "application/json";
 /// A method and a path.
 type Call = (Method, String);
 
-/// The calls of a user, and those of a producer.
-fn calls() -> (Vec<Call>, Vec<Call>) {
+/// The calls of a user, those of a producer, and those of an operator.
+fn calls() -> [Vec<Call>; 3] {
     let below = |path: &str| format!("{NOTIFICATIONS}/{path}");
     let users = vec![
         (Method::GET, NOTIFICATIONS.to_owned()),
@@ -35,7 +35,17 @@ fn calls() -> (Vec<Call>, Vec<Call>) {
         (Method::POST, below(&format!("{ID}/read"))),
         (Method::POST, below(&format!("{ID}/unread"))),
     ];
-    (users, vec![(Method::POST, NOTIFICATIONS.to_owned()), (Method::POST, BATCH.to_owned())])
+    let producers = vec![
+        (Method::POST, NOTIFICATIONS.to_owned()),
+        (Method::POST, BATCH.to_owned()),
+        (Method::DELETE, NOTIFICATIONS.to_owned()),
+    ];
+    let operators = vec![
+        (Method::GET, format!("{USERS}/ada/presence")),
+        (Method::DELETE, format!("{USERS}/ada/streams")),
+        (Method::DELETE, format!("{USERS}/ada")),
+    ];
+    [users, producers, operators]
 }
 
 struct Refusal {
@@ -90,11 +100,11 @@ fn post(api: &Api, path: &str, media: &str, body: impl Into<Body>) -> RequestBui
 #[tokio::test]
 async fn each_call_is_let_in_by_its_own_kind_of_token() {
     let server = Server::start().await;
-    let (users, producers) = calls();
+    let calls = calls();
     let elsewhere = tempfile::tempdir().unwrap();
     let forged = Tokens::of(elsewhere.path(), Clock::System);
     let ended = Tokens { clock: Clock::tokio(0), ..server.tokens.clone() }.user("ada");
-    for (method, path) in users.iter().chain(&producers) {
+    for (method, path) in calls.iter().flatten() {
         let bare = || reqwest::Client::new().request(method.clone(), format!("http://{}{path}", server.addr()));
         let missing = refused(bare(), 401, "token_missing").await;
         assert_eq!(missing.header(WWW_AUTHENTICATE), "Bearer realm=\"lumen\"");
@@ -111,13 +121,12 @@ async fn each_call_is_let_in_by_its_own_kind_of_token() {
             assert_eq!(wrong.header(WWW_AUTHENTICATE), "Bearer realm=\"lumen\", error=\"invalid_token\"");
         }
     }
-    for (calls, others, code) in [
-        (users, [server.tokens.producer(), server.tokens.admin()], "not_a_user"),
-        (producers, [server.tokens.user("ada"), server.tokens.admin()], "not_a_producer"),
-    ] {
+    let (user, producer, admin) = (server.tokens.user("ada"), server.tokens.producer(), server.tokens.admin());
+    let others = [[&producer, &admin], [&user, &admin], [&user, &producer]];
+    for ((calls, others), code) in calls.iter().zip(others).zip(["not_a_user", "not_a_producer", "not_an_operator"]) {
         for (method, path) in calls {
-            for other in &others {
-                refused(server.api().with(other).request(method.clone(), &path), 403, code).await;
+            for other in others {
+                refused(server.api().with(other).request(method.clone(), path), 403, code).await;
             }
         }
     }
@@ -139,16 +148,12 @@ async fn paths_and_methods_that_are_not_there_are_told_apart() {
             refused(ada.request(method, path), 404, "no_route").await;
         }
     }
-    let (users, producers) = calls();
-    let mut paths: Vec<String> = users.iter().chain(&producers).map(|(_, path)| path.clone()).collect();
+    let calls = calls();
+    let mut paths: Vec<String> = calls.iter().flatten().map(|(_, path)| path.clone()).collect();
     paths.extend(["/healthz".to_owned(), "/readyz".to_owned()]);
     for path in paths {
-        let mut allowed: Vec<String> = users
-            .iter()
-            .chain(&producers)
-            .filter(|(_, of)| *of == path)
-            .map(|(method, _)| method.to_string())
-            .collect();
+        let mut allowed: Vec<String> =
+            calls.iter().flatten().filter(|(_, of)| *of == path).map(|(method, _)| method.to_string()).collect();
         if path.ends_with('z') {
             allowed.push("GET".to_owned());
         }
@@ -225,9 +230,11 @@ async fn a_body_is_of_its_type_and_within_its_size() {
     }
     // To the byte: white space around a draft counts for the body and not for the draft.
     for (path, media, limit) in [(NOTIFICATIONS, JSON, BODY_BYTES), (BATCH, NDJSON, BATCH_BYTES)] {
-        let mut padded = draft("fits").into_bytes();
-        padded.resize(limit, b' ');
-        assert_eq!(site.send(post(site, path, media, padded)).await.0, 201, "{path}");
+        for bytes in [limit - 1, limit] {
+            let mut padded = draft("fits").into_bytes();
+            padded.resize(bytes, b' ');
+            assert_eq!(site.send(post(site, path, media, padded)).await.0, 201, "{bytes} to {path}");
+        }
     }
     refused(post(site, NOTIFICATIONS, JSON, draft(&"x".repeat(16 * 1024))), 413, "draft_too_large").await;
     let long = refused(post(site, NOTIFICATIONS, JSON, draft(&"x".repeat(4 * 1024 + 1))), 422, "invalid_draft").await;
@@ -236,7 +243,7 @@ async fn a_body_is_of_its_type_and_within_its_size() {
     assert_eq!((line.faults(), &line.body["errors"][0]["line"]), (vec![("", "draft_too_large")], &json!(1)));
     refused(post(site, BATCH, NDJSON, "\n".repeat(REQUEST_ROWS)), 422, "empty_batch").await;
     refused(post(site, BATCH, NDJSON, "{}\n".repeat(REQUEST_ROWS + 1)), 422, "too_many_rows").await;
-    assert_eq!(ada.list_all().await.items.len(), 2, "nothing of it was stored");
+    assert_eq!(ada.list_all().await.items.len(), 4, "nothing of it was stored");
     server.stop().await;
 }
 

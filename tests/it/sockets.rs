@@ -7,6 +7,7 @@ use std::time::Duration;
 use lumen_inbox::config::Config;
 use lumen_inbox::domain::limits::BODY_BYTES;
 use lumen_inbox::wire::api::{NOTIFICATIONS, STREAM};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::child::{Child, Launch};
@@ -43,9 +44,12 @@ async fn until_no_stream(api: &Api, user: &str) {
     assert!(gone.await.is_some(), "{user} still has streams");
 }
 
-fn descriptors(server: &Child) -> usize {
+/// How many sockets it has open.
+fn sockets(server: &Child) -> usize {
     let pid = server.pid().expect("a running server");
-    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors").count()
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors");
+    let of = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    of.filter(|of| of.to_string_lossy().starts_with("socket:")).count()
 }
 
 /// The most memory that it ever had, in KiB.
@@ -95,7 +99,7 @@ async fn whoever_goes_leaves_nothing_behind() {
     let server = Child::start().await;
     let api = server.api();
     api.publish("ada", "before").await;
-    let (said, base) = (lines(&server), descriptors(&server));
+    let (said, base) = (lines(&server), sockets(&server));
     let resets: fn(Link) -> Option<Link> = |link| {
         link.reset();
         None
@@ -124,7 +128,7 @@ async fn whoever_goes_leaves_nothing_behind() {
             left.extend(how(link));
         }
         until_no_stream(&api, "ada").await;
-        patience::until(|| descriptors(&server) <= base).await;
+        patience::until(|| sockets(&server) <= base).await;
         drop(left);
     }
     assert_eq!(lines(&server), said, "{}", server.stderr());
@@ -143,7 +147,7 @@ async fn a_vanished_client_is_given_up() {
     let server = launch.env("LD_PRELOAD", shim).start().await;
     let api = server.api();
     api.publish("ada", "before").await;
-    let (said, base) = (lines(&server), descriptors(&server));
+    let (said, base) = (lines(&server), sockets(&server));
     let mut gone = Vec::new();
     for _ in 0..STREAMS {
         let mut reader = Opening::new(server.addr(), server.tokens().user("ada")).from(net.here_too).open().await;
@@ -159,7 +163,7 @@ async fn a_vanished_client_is_given_up() {
         }
     });
     assert!(given_up.await.is_some(), "vanished clients are still there");
-    patience::until(|| descriptors(&server) <= base + 1).await;
+    patience::until(|| sockets(&server) <= base + 1).await;
     assert_eq!(lines(&server), said, "{}", server.stderr());
 }
 
@@ -217,6 +221,11 @@ async fn requests_on_one_connection_are_told_apart() {
         (format!("{post}Content-Length: {length}\r\n\r\n{sneaked}"), vec![405]),
         (format!("{get}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{sneaked}\r\n0\r\n\r\n"), vec![200]),
         (format!("{get}Content-Length: 2\r\nContent-Length: 2\r\n\r\nok"), vec![200]),
+        // Nobody is connected through, and nothing is upgraded.
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n".to_owned(), vec![404]),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), vec![404]),
+        ("GET http://elsewhere/healthz HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), vec![200]),
+        (format!("{get}Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"), vec![200]),
         // Lines may end in a mere LF, as ever; and nothing else is read from them.
         (format!("{}\n", get.replace("\r\n", "\n")), vec![200]),
     ] {
@@ -297,4 +306,56 @@ async fn a_gigabyte_is_refused_at_its_beginning() {
     let grown = peak_kib(&server) - base;
     assert!(grown < 16 * 1024, "{grown} KiB more");
     api.publish("ada", "after").await;
+}
+
+/// Bodies that are still sent share one room: who finds it taken is told to come back.
+#[tokio::test]
+async fn bodies_that_wait_leave_room_or_the_next_is_told() {
+    let mut config = Config::defaults();
+    config.buffer_bytes = BODY_BYTES;
+    let server = Server::start_with(config).await;
+    let (api, token) = (server.api(), server.tokens.producer());
+    // Room is left for the ends of these two, and for no draft.
+    let half = " ".repeat(BODY_BYTES / 2 - 8);
+    let mut senders = Vec::new();
+    for _ in 0..2 {
+        let mut link = Link::connect(server.addr()).await.unwrap();
+        let head = format!(
+            "POST {NOTIFICATIONS} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{half}",
+            half.len() + 2
+        );
+        link.send(head.as_bytes()).await.unwrap();
+        senders.push(link);
+    }
+    let small =
+        || api.request(Method::POST, NOTIFICATIONS).json(&json!({"user": "ada", "type": "like", "content": "x"}));
+    let busy = patience::within(async {
+        loop {
+            let answer = small().send().await.unwrap();
+            if answer.status() == 503 {
+                return answer;
+            }
+            assert_eq!(answer.status(), 201);
+        }
+    });
+    let busy = busy.await.expect("the senders' bodies to be taken in");
+    assert_eq!(busy.headers()["retry-after"], "1");
+    assert_eq!(code(&busy.text().await.unwrap()), "busy");
+
+    // The end of a body, or its sender's, gives its room back.
+    let mut first = senders.pop().unwrap();
+    first.send(b"{}").await.unwrap();
+    assert_eq!(first.head().await.unwrap().status, 422);
+    assert_eq!(small().send().await.unwrap().status(), 201);
+    drop(senders);
+    let large = " ".repeat(BODY_BYTES - 1024);
+    let freed = patience::within(async {
+        let whole = || api.request(Method::POST, NOTIFICATIONS).header("content-type", "application/json");
+        while whole().body(format!("{{}}{large}")).send().await.unwrap().status() == 503 {
+            patience::pause(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(freed.await.is_some(), "a body that was cut short keeps its room");
+    server.stop().await;
 }

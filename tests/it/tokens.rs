@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::http::Api;
+use crate::support::opening::Unopened;
 use crate::support::server::Server;
 use crate::support::signer::Signer;
 
@@ -238,6 +239,20 @@ async fn tokens_from_before_a_moment_are_refused_once_they_are_ended() {
 }
 
 #[tokio::test]
+async fn the_token_in_the_address_can_be_switched_off() {
+    let mut config = Config::defaults();
+    config.http.query_token = false;
+    let server = Server::start_with(config).await;
+    let refused = server.opening("ada").token_in_query().try_open().await.unwrap_err();
+    let Unopened::Refused { head, body } = refused else { panic!("{refused}") };
+    let body: Value = body.parse().unwrap();
+    assert_eq!((head.status, &body["code"]), (401, &json!("token_missing")), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("takes no token in the address"), "{body}");
+    server.reader("ada").await.expect_ready().await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_token_of_any_size_is_refused() {
     let site = Site::start(None, &[]).await;
     let [hs, ..] = &site.backends;
@@ -246,7 +261,7 @@ async fn a_token_of_any_size_is_refused() {
     for token in [padded(100_000), "x".repeat(100_000), ".".repeat(100_000)] {
         let api = site.with(&token);
         let (status, body) = api.send(api.request(Method::GET, NOTIFICATIONS)).await;
-        assert_eq!(status, 431, "{body}");
+        assert_eq!((status, &body["code"]), (431, &json!("head_too_large")), "{body}");
         assert!(!body.to_string().contains(&token[..9]), "{body}");
     }
     for token in [".".repeat(8_000), "a.".repeat(4_000), "e".repeat(8_000)] {

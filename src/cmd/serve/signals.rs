@@ -1,4 +1,4 @@
-//! What a running server is told by signals.
+//! What a running server is told by signals, and what must not end it.
 
 use std::io;
 

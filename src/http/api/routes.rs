@@ -17,7 +17,7 @@ pub fn router(app: App) -> Router {
     let below = |path: &str| format!("{NOTIFICATIONS}/{path}");
     let of_user = |path: &str| format!("{USERS}/{{user}}{path}");
     let notifications = post(publish::post).get(inbox::list).delete(retract::delete);
-    let router = Router::new()
+    Router::new()
         .route(NOTIFICATIONS, only("GET, POST or DELETE", notifications))
         .route(BATCH, only("POST", post(batch::post)))
         .route(STREAM, only("GET", get(stream::open::get)))
@@ -33,10 +33,10 @@ pub fn router(app: App) -> Router {
         .route("/healthz", only("GET", get(health::alive)))
         .route("/readyz", only("GET", get(health::ready)))
         .fallback(no_route)
-        .layer(CatchPanicLayer::custom(panicked));
-    // Outermost, so that it sees what a panic was answered with; left out where nobody would see it.
-    let router = if requests::are_logged() { router.layer(from_fn(requests::log)) } else { router };
-    router.with_state(app)
+        .layer(CatchPanicLayer::custom(panicked))
+        // Outermost, so that it sees what a panic was answered with.
+        .layer(from_fn(requests::log))
+        .with_state(app)
 }
 
 async fn no_route() -> Problem {

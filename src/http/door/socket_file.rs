@@ -70,7 +70,7 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
     match probe.connect(address) {
         Err(fault) if fault.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(fault) if fault.kind() != io::ErrorKind::WouldBlock => Err(fault),
-        _ => Err(io::ErrorKind::AddrInUse.into()),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "a server that lives has it")),
     }
 }
 

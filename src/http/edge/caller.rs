@@ -11,6 +11,8 @@ use crate::domain::ids::{Millis, UserId};
 use crate::http::App;
 use crate::wire::problem::Problem;
 
+const SWITCHED_OFF: &str = "this server takes no token in the address (http.query_token), only in the header";
+
 /// A user, on whose own inbox a call acts.
 pub struct User(pub UserId);
 
@@ -44,7 +46,9 @@ impl FromRequestParts<App> for StreamUser {
         let query = Query::of(&parts.uri);
         let token = match bearer(&parts.headers)? {
             Some(token) => Some(token),
-            None => query.get("token")?,
+            None if app.config.query_token => query.get("token")?,
+            None if query.has("token") => return Err(told(TokenFault::Missing, SWITCHED_OFF)),
+            None => None,
         };
         let caller = verify(token.ok_or_else(|| missing(parts))?, app)?;
         Ok(StreamUser { user: user_of(&caller)?, expires_at: caller.expires_at, issued_at: caller.issued_at })

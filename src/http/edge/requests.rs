@@ -9,13 +9,12 @@ use tracing::{Level, debug, enabled};
 
 use super::problem::Refusal;
 
-/// Whether the log takes these lines. It is set once for a process, before it serves.
-pub fn are_logged() -> bool {
-    enabled!(Level::DEBUG)
-}
-
 /// Answers, and tells of it: never the query, which may hold a token. A stream is answered once it is open.
 pub async fn log(request: Request, next: Next) -> Response {
+    // Asked each time, since a SIGHUP turns the level.
+    if !enabled!(Level::DEBUG) {
+        return next.run(request).await;
+    }
     let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Instant::now());
     let response = next.run(request).await;
     let refusal = response.extensions().get::<Refusal>();

@@ -36,6 +36,7 @@ pub struct Child {
     launch: Launch,
     process: tokio::process::Child,
     addr: SocketAddr,
+    addresses: Vec<String>,
     said: Said,
 }
 
@@ -50,6 +51,8 @@ pub struct Ended {
 #[derive(Deserialize)]
 struct ReadyLine {
     listening: String,
+    #[serde(default)]
+    addresses: Vec<String>,
 }
 
 /// What a child writes to stderr, collected until it ends.
@@ -79,6 +82,13 @@ impl Launch {
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
+    }
+
+    /// With this in its configuration file, `lumen.toml` in its directory.
+    pub fn config(self, text: &str) -> Self {
+        let file = self.dir().join("lumen.toml");
+        std::fs::write(&file, text).expect("a file");
+        self.arg("--config").arg(file)
     }
 
     /// Such as `LD_PRELOAD`.
@@ -113,10 +123,11 @@ impl Launch {
         let stderr = process.stderr.take().and_then(|pipe| pipe.into_owned_fd().ok()).expect("its stderr");
         let said = Said::collect(stderr);
         let line = patience::within(first_line(stdout, |_| true)).await;
-        let mut child = Child { launch: self, process, addr: SocketAddr::from(([0; 4], 0)), said };
+        let (addr, addresses) = (SocketAddr::from(([0; 4], 0)), Vec::new());
+        let mut child = Child { launch: self, process, addr, addresses, said };
         match line {
             Some(Some(line)) => {
-                child.addr = ReadyLine::addr(&line);
+                (child.addr, child.addresses) = ReadyLine::read(&line);
                 Ok(child)
             }
             Some(None) => Err(child.wait().await),
@@ -148,6 +159,11 @@ impl Child {
 
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Every address that it listens on, as its ready line has them.
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
     }
 
     /// Its address as `http://…`.
@@ -254,11 +270,12 @@ pub(super) fn end(process: &mut tokio::process::Child) {
 }
 
 impl ReadyLine {
-    fn addr(line: &str) -> SocketAddr {
+    /// The address that was named first, and all of them.
+    fn read(line: &str) -> (SocketAddr, Vec<String>) {
         let ready: Self =
             serde_json::from_str(line).unwrap_or_else(|fault| panic!("{fault} in the ready line {line:?}"));
         let addr = ready.listening.strip_prefix("http://").and_then(|addr| addr.parse().ok());
-        addr.unwrap_or_else(|| panic!("no address in the ready line {line:?}"))
+        (addr.unwrap_or_else(|| panic!("no address in the ready line {line:?}")), ready.addresses)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod place;
 pub mod powercut;
 pub mod publishers;
 pub mod reader;
+pub mod relay;
 pub mod responses;
 pub mod rights;
 pub mod script;
