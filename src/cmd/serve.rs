@@ -72,7 +72,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     // Before it says that it is ready: from then on signals are for it to handle.
     let signals = Signals::listen().context("cannot listen for signals")?;
     greeting::tell(&addresses, &home, global).await?;
-    Running { store, hub, shutdown, signals, drain_window }.to_its_end(serving, &reload).await?;
+    Running { store, hub, shutdown, signals, drain_window }.until_it_ends(serving, &reload).await?;
     Notes::new(global.quiet).say("ended in good order");
     Ok(Exit::Ok)
 }
@@ -87,7 +87,7 @@ struct Running {
 }
 
 impl Running {
-    async fn to_its_end(mut self, serving: impl Future<Output = ()>, reload: &Reload<'_>) -> anyhow::Result<()> {
+    async fn until_it_ends(mut self, serving: impl Future<Output = ()>, reload: &Reload<'_>) -> anyhow::Result<()> {
         let mut serving = pin!(serving);
         let fatal = loop {
             tokio::select! {
