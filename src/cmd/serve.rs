@@ -29,7 +29,7 @@ use crate::home::{self, Home};
 use crate::http::{self, Parts};
 use crate::hub::Hub;
 use crate::shutdown::Shutdown;
-use crate::store::{Commits, Store};
+use crate::store::Store;
 use crate::telemetry;
 use crate::wire::event::CloseReason;
 
@@ -52,64 +52,81 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     }
     let config = loaded.config.clone();
     let level = telemetry::init(config.log.level, config.log.format);
-    open_files.tell(config.hub.streams);
     signals::outlive_file_size_limit();
     let home = Home::prepare(home::locate(global.data_dir.clone())?)?;
     let _lock = home.lock()?;
     let keys = Arc::new(Keys::open(&config.auth, &home.key())?);
     let (listeners, addresses) = listen::bind(&config.listen)?;
-    let (store, commits) = open(&home, &loaded).await?;
+    let opened = Store::open(&home.database(), config.store, Clock::System).await;
+    let (store, commits) = opened.map_err(|fault| anyhow!("{fault}: {}", fault.cure()))?;
+    open_files.tell(config.hub.streams);
     let budget = Budget::new(config.buffer_bytes);
     let hub = Hub::start(store.clone(), commits, Clock::System, config.hub, budget.clone());
-    let drain_window = config.http.drain_window;
     let reload = Reload { options, global, open_files: open_files.limit(), started: loaded, keys: keys.clone(), level };
+    let drain_window = config.http.drain_window;
     let parts =
         Parts { config: config.http, budget, store: store.clone(), hub: hub.clone(), keys, clock: Clock::System };
     let shutdown = Shutdown::default();
-    let mut serving = pin!(http::serve(listeners, parts, shutdown.clone()));
+    let serving = http::serve(listeners, parts, shutdown.clone());
 
     // Before it says that it is ready: from then on signals are for it to handle.
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let signals = Signals::listen().context("cannot listen for signals")?;
     greeting::tell(&addresses, &home, global).await?;
-    let fatal = loop {
-        tokio::select! {
-            asked = signals.come() => match asked {
-                Asked::End => break None,
-                Asked::Reload => reload.run(),
-            },
-            fatal = store.failed() => break Some(fatal),
-            // It ends only after the shutdown has begun.
-            () = &mut serving => break None,
-        }
-    };
-    info!(streams = hub.streams(), "draining");
-    // First it is no longer ready: who is told to go must not find it so.
-    shutdown.begin();
-    if let Some(fatal) = fatal {
-        hub.end_all(CloseReason::StoreDown);
-        let _ = timeout(LAST_WORDS, serving).await;
-        return Err(fatal.into());
-    }
-    hub.drain();
-    let ended = async {
-        serving.await;
-        store.close().await
-    };
-    tokio::select! {
-        fatal = store.failed() => Err(fatal.into()),
-        () = signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
-        () = sleep(drain_window + LAST_WORDS) => Err(anyhow!("the disk did not end within the drain window; {KEPT}")),
-        closed = ended => {
-            closed?;
-            Notes::new(global.quiet).say("ended in good order");
-            Ok(Exit::Ok)
-        }
-    }
+    Running { store, hub, shutdown, signals, drain_window }.until_it_ends(serving, &reload).await?;
+    Notes::new(global.quiet).say("ended in good order");
+    Ok(Exit::Ok)
 }
 
-async fn open(home: &Home, loaded: &Loaded) -> anyhow::Result<(Store, Commits)> {
-    let opened = Store::open(&home.database(), loaded.config.store.clone(), Clock::System).await;
-    opened.map_err(|fault| anyhow!("{fault}: {}", fault.cure()))
+/// A server that has said that it is ready.
+struct Running {
+    store: Store,
+    hub: Hub,
+    shutdown: Shutdown,
+    signals: Signals,
+    drain_window: Duration,
+}
+
+impl Running {
+    async fn until_it_ends(mut self, serving: impl Future<Output = ()>, reload: &Reload<'_>) -> anyhow::Result<()> {
+        let mut serving = pin!(serving);
+        let fatal = loop {
+            tokio::select! {
+                asked = self.signals.come() => match asked {
+                    Asked::End => break None,
+                    Asked::Reload => reload.run(),
+                },
+                fatal = self.store.failed() => break Some(fatal),
+                // It ends only after the shutdown has begun.
+                () = &mut serving => break None,
+            }
+        };
+        info!(streams = self.hub.streams(), "draining");
+        // First it is no longer ready: who is told to go must not find it so.
+        self.shutdown.begin();
+        match fatal {
+            None => self.drain(serving).await,
+            Some(fatal) => {
+                self.hub.end_all(CloseReason::StoreDown);
+                let _ = timeout(LAST_WORDS, serving).await;
+                Err(fatal.into())
+            }
+        }
+    }
+
+    /// Sends every stream away, and ends with the last request and the last write, or at once if it is asked again.
+    async fn drain(mut self, serving: impl Future<Output = ()>) -> anyhow::Result<()> {
+        self.hub.drain();
+        let ended = async {
+            serving.await;
+            self.store.close().await
+        };
+        tokio::select! {
+            fatal = self.store.failed() => Err(fatal.into()),
+            () = self.signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
+            () = sleep(self.drain_window + LAST_WORDS) => Err(anyhow!("the disk did not end in time; {KEPT}")),
+            closed = ended => Ok(closed?),
+        }
+    }
 }
 
 async fn print(loaded: &Loaded, global: &Global) -> anyhow::Result<Exit> {

@@ -31,7 +31,7 @@ impl OpenFiles {
     /// Says how many streams there is room for, and what to do if they are few.
     pub fn tell(&self, streams: usize) {
         let fit = streams_that_fit(self.limit);
-        info!(open_files = self.limit, streams, "limits");
+        info!(open_files = self.limit, streams, "room for streams");
         if let Err(fault) = &self.raised {
             warn!(%fault, "the limit of open files cannot be raised");
         }

@@ -98,10 +98,7 @@ impl From<BodyFault> for Problem {
             BodyFault::Broken => {
                 Problem::new(400, "body_broken", "The body is not whole", detail, "send the request again")
             }
-            BodyFault::NoRoom => {
-                let cure = "send the same request again after Retry-After";
-                Problem::new(503, "busy", "The server is busy", detail, cure).retry_after(1)
-            }
+            BodyFault::NoRoom => busy(detail),
         }
     }
 }
@@ -193,6 +190,12 @@ pub fn draining() -> Problem {
         "come back after Retry-After, to this server or another",
     )
     .retry_after(2)
+}
+
+/// The buffers are full; they are emptied within moments.
+pub fn busy(detail: impl Into<Cow<'static, str>>) -> Problem {
+    let cure = "send the same request again after Retry-After";
+    Problem::new(503, "busy", "The server is busy", detail, cure).retry_after(1)
 }
 
 /// A fault of lumen's own: the log has it, the caller is told none of it.
