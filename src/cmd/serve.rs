@@ -52,6 +52,9 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     }
     let config = loaded.config.clone();
     let level = telemetry::init(config.log.level, config.log.format);
+    if let Some(file) = loaded.file() {
+        info!(file = %file.display(), "configured");
+    }
     open_files.tell(config.hub.streams);
     signals::outlive_file_size_limit();
     let home = Home::prepare(home::locate(global.data_dir.clone())?)?;
