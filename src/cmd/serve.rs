@@ -52,10 +52,6 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     }
     let config = loaded.config.clone();
     let level = telemetry::init(config.log.level, config.log.format);
-    if let Some(file) = loaded.file() {
-        info!(file = %file.display(), "configured");
-    }
-    open_files.tell(config.hub.streams);
     signals::outlive_file_size_limit();
     let home = Home::prepare(home::locate(global.data_dir.clone())?)?;
     let _lock = home.lock()?;
@@ -63,6 +59,10 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let (listeners, addresses) = listen::bind(&config.listen)?;
     let opened = Store::open(&home.database(), config.store, Clock::System).await;
     let (store, commits) = opened.map_err(|fault| anyhow!("{fault}: {}", fault.cure()))?;
+    if let Some(file) = loaded.file() {
+        info!(file = %file.display(), "configured");
+    }
+    open_files.tell(config.hub.streams);
     let budget = Budget::new(config.buffer_bytes);
     let hub = Hub::start(store.clone(), commits, Clock::System, config.hub, budget.clone());
     let reload = Reload { options, global, open_files: open_files.limit(), started: loaded, keys: keys.clone(), level };
@@ -75,7 +75,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     // Before it says that it is ready: from then on signals are for it to handle.
     let signals = Signals::listen().context("cannot listen for signals")?;
     greeting::tell(&addresses, &home, global).await?;
-    Running { store, hub, shutdown, signals, drain_window }.to_its_end(serving, &reload).await?;
+    Running { store, hub, shutdown, signals, drain_window }.until_it_ends(serving, &reload).await?;
     Notes::new(global.quiet).say("ended in good order");
     Ok(Exit::Ok)
 }
@@ -90,7 +90,7 @@ struct Running {
 }
 
 impl Running {
-    async fn to_its_end(mut self, serving: impl Future<Output = ()>, reload: &Reload<'_>) -> anyhow::Result<()> {
+    async fn until_it_ends(mut self, serving: impl Future<Output = ()>, reload: &Reload<'_>) -> anyhow::Result<()> {
         let mut serving = pin!(serving);
         let fatal = loop {
             tokio::select! {

@@ -40,7 +40,7 @@ pub struct Logged {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum What {
     Read,
     Unread,
@@ -65,6 +65,20 @@ impl What {
         [What::Read, What::Unread, What::Seen, What::Deleted, What::Changed]
             .into_iter()
             .find(|what| what.as_str() == text)
+    }
+}
+
+impl TryFrom<String> for What {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        What::parse(&text).ok_or_else(|| format!("{text:?} is no change that is known"))
+    }
+}
+
+impl From<What> for &'static str {
+    fn from(what: What) -> Self {
+        what.as_str()
     }
 }
 
@@ -111,5 +125,20 @@ impl Change {
 
     pub fn cursor(&self) -> Cursor {
         Cursor { epoch: self.epoch, rev: self.rev() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_read_by_the_name_that_it_is_written_by() {
+        for what in [What::Read, What::Unread, What::Seen, What::Deleted, What::Changed] {
+            let text = serde_json::to_string(&what).unwrap();
+            assert_eq!(text, format!("\"{}\"", what.as_str()));
+            assert_eq!(serde_json::from_str::<What>(&text).unwrap(), what);
+        }
+        assert!(serde_json::from_str::<What>("\"other\"").is_err());
     }
 }

@@ -79,7 +79,7 @@ pub enum Presented {
 
 /// Why a hole cannot be replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Reason {
     /// Not one of the inbox's epochs, or a rev at or past the next generation's first.
     Epoch,
@@ -99,6 +99,26 @@ impl Reason {
             Reason::Unknown => "unknown",
             Reason::TooMany => "too_many",
         }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Reason::Epoch, Reason::Ahead, Reason::Unknown, Reason::TooMany]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+    }
+}
+
+impl TryFrom<String> for Reason {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Reason::parse(&text).ok_or_else(|| format!("{text:?} is no reason that is known"))
+    }
+}
+
+impl From<Reason> for &'static str {
+    fn from(reason: Reason) -> Self {
+        reason.as_str()
     }
 }
 
@@ -195,6 +215,16 @@ mod tests {
                 prop_assert_eq!(cursor.to_string(), text);
             }
         }
+    }
+
+    #[test]
+    fn a_reason_is_read_by_the_name_that_it_is_written_by() {
+        for reason in [Reason::Epoch, Reason::Ahead, Reason::Unknown, Reason::TooMany] {
+            let text = serde_json::to_string(&reason).unwrap();
+            assert_eq!(text, format!("\"{}\"", reason.as_str()));
+            assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
+        }
+        assert!(serde_json::from_str::<Reason>("\"other\"").is_err());
     }
 
     #[test]

@@ -293,12 +293,32 @@ mod tests {
 
     #[test]
     fn a_close_goes_first_and_takes_nothing_after_it() {
-        let mailbox = mailbox();
-        offer(&mailbox, 1, 1);
+        let budget = Budget::new(1024 * 1024);
+        let mailbox = mailbox_of(&budget);
+        offer(&mailbox, 1, 7);
+        assert_eq!(budget.taken(), 7);
         mailbox.close(CloseReason::Draining);
+        assert_eq!(budget.taken(), 0);
         mailbox.close(CloseReason::TokenExpired);
         assert!(!offer(&mailbox, 2, 1));
         assert_eq!(next(&mailbox), Some(Mail::Close(CloseReason::Draining)));
+    }
+
+    #[test]
+    fn whoever_took_all_has_left_nothing_untaken() {
+        let mailbox = mailbox();
+        assert_eq!([mailbox.pass(1), mailbox.pass(1)], [Untaken::News(1), Untaken::News(2)]);
+        assert_eq!(next(&mailbox), None);
+        assert_eq!([mailbox.pass(1), mailbox.pass(1)], [Untaken::News(0); 2]);
+        offer(&mailbox, 1, 1);
+        assert_eq!([mailbox.pass(1), mailbox.pass(1)], [Untaken::News(1), Untaken::News(2)]);
+        mailbox.sent(1, 0);
+        assert_eq!([mailbox.pass(1), mailbox.pass(1)], [Untaken::News(1), Untaken::News(2)]);
+        mailbox.close(CloseReason::TooSlow);
+        assert_eq!(mailbox.pass(1), Untaken::Close(1));
+        next(&mailbox);
+        mailbox.sent(1, 0);
+        assert_eq!(mailbox.pass(1), Untaken::Close(2));
     }
 
     #[test]

@@ -158,7 +158,7 @@ async fn next(stream: &mut Subscription) -> Block {
 
 /// What must come long before this much real time has passed, whatever the test's own time does.
 async fn in_time<T>(coming: impl Future<Output = T>) -> T {
-    let (_here, gone) = mpsc::channel::<()>();
+    let (_here, gone) = mpsc::sync_channel::<()>(0);
     let alarm = tokio::task::spawn_blocking(move || gone.recv_timeout(Duration::from_secs(20)));
     tokio::select! {
         biased;

@@ -1,9 +1,9 @@
 //! Strict JSON: what two readers could take for two things is refused, and so is what could exhaust one.
 //!
 //! A doubled name, U+0000, a lone surrogate, nesting over [`JSON_DEPTH`], more than [`JSON_VALUES`] values, a number that
-//! no double holds: all are faults of the text, found in one pass.
+//! no double reaches, an integer that would be rounded: all are faults of the text.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -33,6 +33,8 @@ pub enum Rule {
     Depth,
     /// It is JSON, but has more than [`JSON_VALUES`] values.
     Values,
+    /// It is JSON, but has an integer of more than 64 bits: rounded to a double, two such would be taken for one.
+    Integer,
 }
 
 /// Why a text is not taken, with line and column.
@@ -55,13 +57,14 @@ pub fn parse(text: &[u8]) -> Result<Value, Fault> {
     if text.trim_ascii().is_empty() {
         return start(Rule::Empty, "no value");
     }
-    let (broken, values) = (Cell::new(None), Cell::new(0));
+    let (broken, values, long_integer) = (Cell::new(None), Cell::new(0), OnceCell::new());
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let fault = |fault: serde_json::Error, other| {
         let rule = broken.get().unwrap_or(if fault.is_eof() { Rule::Cut } else { other });
         Fault { rule, why: fault.to_string() }
     };
-    let value = Strict { depth: 0, values: &values, broken: &broken }.deserialize(&mut deserializer);
+    let strict = Strict { depth: 0, values: &values, broken: &broken, text, long_integer: &long_integer };
+    let value = strict.deserialize(&mut deserializer);
     let value = value.map_err(|found| fault(found, Rule::Syntax))?;
     deserializer.end().map_err(|found| fault(found, Rule::Trailing))?;
     Ok(value)
@@ -80,6 +83,10 @@ struct Strict<'a> {
     values: &'a Cell<usize>,
     /// The rule of ours that the text broke, which the parser's own error cannot say.
     broken: &'a Cell<Option<Rule>>,
+    /// The whole text, since the parser hands on a number's value and not its digits.
+    text: &'a [u8],
+    /// Whether the text has an integer of more than 64 bits, once it was looked for.
+    long_integer: &'a OnceCell<bool>,
 }
 
 impl Strict<'_> {
@@ -136,6 +143,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        // A smaller integer comes as one. What is this large and no integer is rare, so the text is looked at only then.
+        if value.abs() >= TWO_TO_63 && *self.long_integer.get_or_init(|| has_long_integer(self.text)) {
+            return Err(self.breaks(Rule::Integer, "an integer of more than 64 bits"));
+        }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number out of range"))
     }
 
@@ -170,6 +181,42 @@ impl<'de> Visitor<'de> for Strict<'_> {
         }
         Ok(Value::Object(fields))
     }
+}
+
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
+/// Whether a JSON text has an integer of more than 64 bits; one with a fraction or an exponent is no integer.
+fn has_long_integer(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'-' | b'0'..=b'9')) {
+        rest = &rest[at..];
+        let end = if rest[0] == b'"' { end_of_string(rest) } else { end_of_number(rest) };
+        let (token, behind) = rest.split_at(end);
+        if is_long_integer(token) {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}
+
+fn end_of_string(text: &[u8]) -> usize {
+    let mut at = 1;
+    while at < text.len() && text[at] != b'"' {
+        at += if text[at] == b'\\' { 2 } else { 1 };
+    }
+    text.len().min(at + 1)
+}
+
+fn end_of_number(text: &[u8]) -> usize {
+    let in_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    text.iter().position(|byte| !in_number(byte)).unwrap_or(text.len())
+}
+
+fn is_long_integer(token: &[u8]) -> bool {
+    let digits = token.strip_prefix(b"-").unwrap_or(token);
+    let Ok(text) = str::from_utf8(token) else { return false };
+    digits.iter().all(u8::is_ascii_digit) && text.parse::<i64>().is_err() && text.parse::<u64>().is_err()
 }
 
 #[cfg(test)]
@@ -210,7 +257,46 @@ mod tests {
         assert_eq!(rule(&many(JSON_VALUES)), Rule::Values);
     }
 
+    /// Ids that are longer than 64 bits would otherwise be one id.
+    #[test]
+    fn an_integer_is_kept_exactly_or_refused() {
+        for kept in [
+            "18446744073709551615",
+            "-9223372036854775808",
+            "0",
+            "-0",
+            "1e300",
+            "12345678901234567890.5",
+            "-123456789012345678901234567890.0",
+            r#"["18446744073709551616",1e20]"#,
+            r#"{"\\\"18446744073709551616":1E+20}"#,
+        ] {
+            assert!(parse(kept.as_bytes()).is_ok(), "{kept}");
+        }
+        for refused in [
+            "18446744073709551616",
+            "-9223372036854775809",
+            "100000000000000000000",
+            "340282366920938463463374607431768211455",
+            r#"{"a":["1",1e20,{"b":18446744073709551616}],"c":"#,
+        ] {
+            let fault = parse(refused.as_bytes()).expect_err(refused);
+            assert_eq!(fault.rule, Rule::Integer, "{refused}: {fault}");
+        }
+        let fault = parse(b"{\n \"a\": 100000000000000000001}").unwrap_err();
+        let why = "an integer of more than 64 bits at line 2 column 27";
+        assert_eq!(fault.to_string(), why);
+    }
+
     proptest! {
+        #[test]
+        fn every_integer_comes_out_as_it_went_in_or_is_refused(digits in "-?[1-9][0-9]{0,40}") {
+            match parse(digits.as_bytes()) {
+                Ok(number) => prop_assert_eq!(number.to_string(), digits),
+                Err(fault) => prop_assert!(fault.rule == Rule::Integer && digits.len() > 18),
+            }
+        }
+
         #[test]
         fn strings_come_out_as_they_went_in(text in "[^\\x00]{0,40}") {
             let json = serde_json::to_vec(&text).unwrap();

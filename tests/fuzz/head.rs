@@ -12,7 +12,7 @@ use lumen_inbox::auth::{Claims, Keys};
 use lumen_inbox::budget::Budget;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::config::Config;
-use lumen_inbox::http::{self, Parts};
+use lumen_inbox::http::{self, Address, Listener, Parts};
 use lumen_inbox::hub::Hub;
 use lumen_inbox::shutdown::Shutdown;
 use lumen_inbox::store::Store;
@@ -47,10 +47,10 @@ async fn start() -> (SocketAddr, String) {
     let (store, commits) =
         Store::open(&dir.join("lumen.db"), config.store, clock.clone()).await.expect("the store opens");
     let hub = Hub::start(store.clone(), commits, clock.clone(), config.hub, budget.clone());
-    let listener = http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-    let addr = listener.local_addr().expect("an address");
+    let listener = Listener::bind(&Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))).expect("a port");
+    let Ok(Address::Tcp(addr)) = listener.address() else { panic!("no address") };
     let parts = Parts { config: config.http, budget, store, hub, keys: Arc::new(keys), clock };
-    tokio::spawn(http::serve(listener, parts, Shutdown::default()));
+    tokio::spawn(http::serve(vec![listener], parts, Shutdown::default()));
     (addr, token)
 }
 

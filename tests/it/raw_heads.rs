@@ -93,7 +93,6 @@ fn judge(heard: &[u8]) -> Result<(), String> {
         }
         match (head.status, head.header("content-type")) {
             (100 | 200 | 201, _) => {}
-            (400 | 431, None) if body.is_empty() => {}
             (400..500, Some(MEDIA_TYPE)) => {
                 serde_json::from_slice::<Problem>(&body).map_err(|fault| format!("{head:?}: {fault}"))?;
             }

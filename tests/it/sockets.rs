@@ -221,6 +221,11 @@ async fn requests_on_one_connection_are_told_apart() {
         (format!("{post}Content-Length: {length}\r\n\r\n{sneaked}"), vec![405]),
         (format!("{get}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{sneaked}\r\n0\r\n\r\n"), vec![200]),
         (format!("{get}Content-Length: 2\r\nContent-Length: 2\r\n\r\nok"), vec![200]),
+        // Nobody is connected through, and nothing is upgraded.
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n".to_owned(), vec![404]),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), vec![404]),
+        ("GET http://elsewhere/healthz HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), vec![200]),
+        (format!("{get}Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"), vec![200]),
         // Lines may end in a mere LF, as ever; and nothing else is read from them.
         (format!("{}\n", get.replace("\r\n", "\n")), vec![200]),
     ] {

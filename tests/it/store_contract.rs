@@ -166,6 +166,10 @@ async fn a_list_is_newest_first_in_keyset_pages() {
     let second = list(ListQuery { limit: 4, before: first.next, ..ListQuery::default() }).await;
     let revs = |items: &[lumen_inbox::domain::change::Item]| items.iter().map(|item| item.rev).collect::<Vec<_>>();
     assert_eq!((revs(&first.items), revs(&second.items), second.next), (vec![6, 5, 4, 3], vec![2, 1], None));
+    let all = list(ListQuery { limit: 6, ..ListQuery::default() }).await;
+    assert_eq!((revs(&all.items).len(), all.next), (6, None), "a page that is full and the last");
+    let last = list(ListQuery { limit: 2, before: Some(3), ..ListQuery::default() }).await;
+    assert_eq!((revs(&last.items), last.next), (vec![2, 1], None));
     shelf.mark("ada", Mark::Read(Selection::UpTo(4))).await;
     let unread = list(ListQuery { limit: 9, unread: true, ..ListQuery::default() }).await;
     assert_eq!(revs(&unread.items), [6, 5]);

@@ -168,7 +168,7 @@ fn no_json(fault: &json::Fault) -> String {
     let why = json::fault_in_line(fault);
     let column = why.rsplit(' ').next().unwrap_or_default();
     match fault.rule {
-        Rule::DoubledName | Rule::Nul | Rule::Depth | Rule::Values => why,
+        Rule::DoubledName | Rule::Nul | Rule::Depth | Rule::Values | Rule::Integer => why,
         Rule::Cut => format!("no JSON: it breaks off after column {column}"),
         Rule::Syntax if why.starts_with("expected ident") => format!("no JSON: an unknown word at column {column}"),
         Rule::Empty | Rule::ByteOrderMark | Rule::Trailing | Rule::Syntax => format!("no JSON: {why}"),

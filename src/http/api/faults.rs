@@ -69,6 +69,7 @@ pub fn json_code(rule: Rule) -> &'static str {
         Rule::Nul => "json_nul",
         Rule::Depth => "json_too_deep",
         Rule::Values => "json_too_many_values",
+        Rule::Integer => "json_integer",
     }
 }
 
@@ -84,6 +85,7 @@ pub fn malformed_json(fault: &json::Fault) -> Problem {
         Rule::Nul => ("The body has U+0000", "leave U+0000 out, which no field may have"),
         Rule::Depth => ("The body is nested too deep", "nest objects and arrays less deep"),
         Rule::Values => ("The body has too many values", "send less at once, and what is long behind link"),
+        Rule::Integer => ("The body has an integer of more than 64 bits", "send it as a string"),
     };
     malformed(json_code(fault.rule), title, fault.to_string(), cure)
 }
@@ -94,6 +96,7 @@ pub fn line_fault(fault: &json::Fault) -> Fault {
     let detail = match fault.rule {
         Rule::ByteOrderMark => format!("{told}; {NO_MARK}"),
         Rule::Cut | Rule::Trailing => format!("{told}; {ONE_A_LINE}"),
+        Rule::Integer => format!("{told}; send it as a string"),
         _ => told,
     };
     Fault { field: String::new(), code: json_code(fault.rule), detail, user: None }

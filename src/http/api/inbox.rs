@@ -11,6 +11,7 @@ use crate::domain::notification::Kind;
 use crate::http::App;
 use crate::http::edge::answer::{json, json_text};
 use crate::http::edge::caller::User;
+use crate::http::edge::held::held;
 use crate::http::edge::problem::not_found;
 use crate::http::edge::query::{Query, bad_parameter};
 use crate::store::ListQuery;
@@ -33,7 +34,8 @@ pub async fn list(State(app): State<App>, User(user): User, uri: Uri) -> Result<
     let query = list_query(&Query::of(&uri))?;
     let list = app.store.list(&user, query).await?;
     let page = list_page(&list.items, list.next, list.counts, &list.cursor.to_string());
-    Ok(json_text(StatusCode::OK, "application/json", page))
+    // A megabyte, perhaps, for a client that need not take it.
+    Ok(json_text(StatusCode::OK, "application/json", held(page, &app.budget)?))
 }
 
 pub async fn counts(State(app): State<App>, User(user): User) -> Result<Response, Problem> {

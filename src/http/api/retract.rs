@@ -4,12 +4,13 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{StatusCode, Uri};
 
-use crate::domain::ids::UserId;
+use crate::domain::ids::{UserId, UserIdFault};
 use crate::domain::notification::Key;
 use crate::http::App;
 use crate::http::edge::answer::json;
 use crate::http::edge::caller::Producer;
-use crate::http::edge::query::{Query, bad_parameter};
+use crate::http::edge::problem::malformed;
+use crate::http::edge::query::Query;
 use crate::store;
 use crate::wire::api::Retracted;
 use crate::wire::problem::Problem;
@@ -24,11 +25,16 @@ fn named(query: &Query) -> Result<(UserId, Key), Problem> {
     query.only(&["user", "key"])?;
     let wanted = |name: &str| {
         let value = query.get(name)?;
-        value.ok_or_else(|| bad_parameter(format!("{name} is missing; user and key say what to take back")))
+        value.ok_or_else(|| unnamed(format!("{name} is missing")))
     };
-    let user = wanted("user")?.parse().map_err(|fault| bad_parameter(format!("user is no user id: {fault}")))?;
-    let key = Key::parse(wanted("key")?).map_err(|fault| bad_parameter(format!("key is no key: {fault}")))?;
+    let user = wanted("user")?.parse().map_err(|fault: UserIdFault| unnamed(format!("user is no user id: {fault}")))?;
+    let key = Key::parse(wanted("key")?).map_err(|fault| unnamed(format!("key is no key: {fault}")))?;
     Ok((user, key))
+}
+
+fn unnamed(detail: String) -> Problem {
+    let cure = "say what to take back as ?user=ID&key=KEY, percent-encoded";
+    malformed("bad_parameter", "What to take back is not named", detail, cure)
 }
 
 #[cfg(test)]

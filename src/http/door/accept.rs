@@ -105,6 +105,7 @@ fn tell_panic(ended: Result<(), JoinError>) {
 
 #[cfg(test)]
 mod tests {
+    use axum::Extension;
     use axum::body::Body;
     use axum::extract::Request;
     use axum::http::StatusCode;
@@ -119,6 +120,7 @@ mod tests {
     use crate::domain::limits::HEAD_BYTES;
     use crate::http::door::body::{self, Allowance, BodyFault};
     use crate::http::door::listener::{Address, Listener};
+    use crate::http::door::peer::Peer;
 
     const HOLD: Hold =
         Hold { connections: 100, head_timeout: Duration::from_secs(10), drain_window: Duration::from_secs(10) };
@@ -231,6 +233,25 @@ mod tests {
         read_until(&mut third, "\r\n\r\nhi").await;
         second.write_all(get).await.unwrap();
         read_until(&mut second, "\r\n\r\nhi").await;
+    }
+
+    /// With all that the kernel still held for it, which would otherwise be sent for as long as the client reads.
+    #[tokio::test]
+    async fn a_cut_connection_is_reset() {
+        let (told, mut peers) = mpsc::channel(1);
+        let large = get(move |Extension(peer): Extension<Peer>| async move {
+            told.send(peer).await.unwrap();
+            vec![b'x'; 1024 * 1024]
+        });
+        let server = Server::start(Router::new().route("/", large));
+        let mut client = server.connect().await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let peer = peers.recv().await.unwrap();
+        assert_eq!(peer.address, Some(server.addr.ip()));
+        read_until(&mut client, "xxx").await;
+        peer.cut.begin();
+        let ended = timeout(Duration::from_secs(10), client.read_to_end(&mut Vec::new())).await.unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test]

@@ -118,6 +118,8 @@ async fn linger(socket: &mut impl Socket) {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::Extension;
     use axum::body::Body;
@@ -330,6 +332,29 @@ mod tests {
         served.await.unwrap();
     }
 
+    /// What waits for a client that does not read is what the kernel takes, and little more.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_asked_for_as_it_is_taken() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let endless = get(|| async move {
+            Body::from_stream(stream::repeat_with(move || {
+                counted.fetch_add(1024, Ordering::Relaxed);
+                Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 1024]))
+            }))
+        });
+        let (mut client, server) = UnixStream::pair().unwrap();
+        SockRef::from(&server).set_send_buffer_size(BUFFER_BYTES).unwrap();
+        let router = Router::new().route("/", endless);
+        let _served = tokio::spawn(serve(server, None, router, HEAD_TIMEOUT, Shutdown::default()));
+        client.write_all(GET).await.unwrap();
+        read_until(&mut client, "\r\n\r\n").await;
+        // Everything waits by then.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let asked = asked.load(Ordering::Relaxed);
+        assert!((BUFFER_BYTES..6 * BUFFER_BYTES).contains(&asked), "{asked}");
+    }
+
     #[tokio::test]
     async fn a_cut_ends_a_connection_whose_client_does_not_read() {
         let (mut client, server) = UnixStream::pair().unwrap();
@@ -342,7 +367,7 @@ mod tests {
         let served = tokio::spawn(serve(server, None, router, HEAD_TIMEOUT, Shutdown::default()));
         client.write_all(GET).await.unwrap();
         peers.recv().await.unwrap().cut.begin();
-        served.await.unwrap();
+        timeout(Duration::from_secs(10), served).await.expect("it ends").unwrap();
         drop(client);
     }
 }

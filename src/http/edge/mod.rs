@@ -4,6 +4,7 @@ pub mod answer;
 pub mod caller;
 pub mod client;
 pub mod headers;
+pub mod held;
 pub mod problem;
 pub mod query;
 pub mod requests;

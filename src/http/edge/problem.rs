@@ -52,10 +52,10 @@ impl From<TokenFault> for Problem {
         let cure = match fault {
             TokenFault::Missing => {
                 "send the header `Authorization: Bearer TOKEN`; on the server's host `lumen token --user ID` signs a \
-                 user's, `lumen token --producer` a producer's"
+                 user's, `lumen token --producer` a producer's, `lumen token --admin` an operator's"
             }
             TokenFault::Expired => {
-                "come back with a fresh token; `lumen token --user ID` or `lumen token --producer` signs one"
+                "come back with a fresh token; `lumen token` signs one, for --user ID, --producer or --admin"
             }
             TokenFault::NotYetValid => "set the signer's clock right, or wait",
             TokenFault::WrongIssuer(_) => {
@@ -98,10 +98,7 @@ impl From<BodyFault> for Problem {
             BodyFault::Broken => {
                 Problem::new(400, "body_broken", "The body is not whole", detail, "send the request again")
             }
-            BodyFault::NoRoom => {
-                let cure = "send the same request again after Retry-After";
-                Problem::new(503, "busy", "The server is busy", detail, cure).retry_after(1)
-            }
+            BodyFault::NoRoom => busy(detail),
         }
     }
 }
@@ -195,6 +192,12 @@ pub fn draining() -> Problem {
     .retry_after(2)
 }
 
+/// The buffers are full; they are emptied within moments.
+pub fn busy(detail: impl Into<Cow<'static, str>>) -> Problem {
+    let cure = "send the same request again after Retry-After";
+    Problem::new(503, "busy", "The server is busy", detail, cure).retry_after(1)
+}
+
 /// A fault of lumen's own: the log has it, the caller is told none of it.
 pub fn internal(why: &dyn Display) -> Problem {
     error!(%why, "a request failed inside");
@@ -211,4 +214,26 @@ pub fn internal(why: &dyn Display) -> Problem {
 pub fn panicked(_: Box<dyn Any + Send>) -> Response {
     warn!("a handler panicked");
     internal(&"a panic").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a store may say, which is hard to bring about from outside: a full disk, a full queue, a fault inside.
+    #[test]
+    fn of_the_store() {
+        use store::Error;
+        let internal = || Error::Internal("SELECT a secret FROM a path".to_owned());
+        let faults = [Error::NotFound, Error::Conflict(Vec::new()), Error::QueueFull, Error::OutcomeUnknown];
+        let others = [Error::Locked, Error::DiskFull, Error::Down, internal()];
+        let told = faults.into_iter().chain(others).map(|fault| {
+            let problem = Problem::from(fault);
+            let retry = problem.retry_after_s.map(|seconds| format!("retry-after: {seconds}\n")).unwrap_or_default();
+            format!("{}\n{retry}{}\n\n", problem.status, serde_json::to_string_pretty(&problem).unwrap())
+        });
+        let told: String = told.collect();
+        assert!(!told.contains("secret"), "{told}");
+        insta::assert_snapshot!(told);
+    }
 }

@@ -1,6 +1,18 @@
 //! Reads of the store: their turns, their room, and that none is older than the news.
 
+use tokio::task::JoinHandle;
+
 use super::*;
+
+async fn until_it_is_done<T>(task: &JoinHandle<T>) {
+    in_time(async {
+        while !task.is_finished() {
+            tokio::time::advance(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
 
 /// Reads that stay older than the news are never taken for the end: after five seconds the stream is.
 #[tokio::test(start_paused = true)]
@@ -10,10 +22,7 @@ async fn reads_that_stay_behind_the_news_end_the_stream() {
     next(&mut stream).await;
     stream.place.mailbox.nudge(99);
     let reading = tokio::spawn(async move { news(&mut stream).await });
-    while !reading.is_finished() {
-        tokio::time::advance(Duration::from_millis(10)).await;
-        tokio::task::yield_now().await;
-    }
+    until_it_is_done(&reading).await;
     let close = reading.await.unwrap();
     assert_eq!(close.event, "close");
     assert!(close.data.as_deref().unwrap().contains("\"reason\":\"store_down\""));
@@ -31,10 +40,7 @@ async fn a_history_that_was_taken_back_is_a_resync_and_no_fault_of_the_store() {
     stream.cursor = Some(Cursor { rev: 5, ..cursor });
     stream.place.mailbox.nudge(5);
     let reading = tokio::spawn(async move { (news(&mut stream).await, stream) });
-    while !reading.is_finished() {
-        tokio::time::advance(Duration::from_millis(10)).await;
-        tokio::task::yield_now().await;
-    }
+    until_it_is_done(&reading).await;
     let (resync, mut stream) = reading.await.unwrap();
     assert_eq!((resync.event.as_str(), rev(&resync)), ("resync", 1));
     assert_eq!(stream.place.mailbox.heard(), 1, "and the news of then is forgotten");

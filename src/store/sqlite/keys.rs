@@ -67,11 +67,11 @@ pub(super) fn free(connection: &Connection, inbox: i64, key: &Key) -> rusqlite::
     held.optional()
 }
 
+/// Removes the keys that lapsed first.
+pub(super) const LAPSED: &str = "DELETE FROM key WHERE (inbox, hash, key) IN
+    (SELECT inbox, hash, key FROM key WHERE lapses <= ?1 ORDER BY lapses LIMIT ?2)";
+
 /// Removes up to so many keys that have lapsed; how many it were.
 pub(super) fn drop_lapsed(connection: &Connection, now: Millis, most: usize) -> rusqlite::Result<usize> {
-    let mut delete = connection.prepare_cached(
-        "DELETE FROM key WHERE (inbox, hash, key) IN
-         (SELECT inbox, hash, key FROM key WHERE lapses <= ?1 ORDER BY lapses LIMIT ?2)",
-    )?;
-    delete.execute(params![now, most as i64])
+    connection.prepare_cached(LAPSED)?.execute(params![now, most as i64])
 }

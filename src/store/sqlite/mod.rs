@@ -22,3 +22,5 @@ pub(super) mod writer;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transactions;

@@ -100,13 +100,13 @@ pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Brings a database to [`VERSION`].
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    run(connection, &MIGRATIONS)
+    to_version(connection, MIGRATIONS.len())
 }
 
-/// Whatever ends it on the way leaves the step before it whole.
-fn run(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
+fn to_version(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
     let from: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for (step, sql) in steps.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+    let steps = MIGRATIONS.iter().take(version).enumerate();
+    for (step, sql) in steps.skip(usize::try_from(from).unwrap_or(usize::MAX)) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(sql)?;
         if step == 0 {
@@ -121,40 +121,90 @@ fn run(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use rusqlite::ErrorCode;
 
     use super::*;
 
-    /// Faults row 6: the disk fills up in the midst of a step, whichever page of it finds no room.
+    fn version(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    fn tables_and_indexes(connection: &Connection) -> Vec<String> {
+        let mut select = connection.prepare("SELECT type || ' ' || name FROM sqlite_schema ORDER BY 1").unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// A database as the first version left it, with so many rows.
+    fn of_the_first_version(path: &Path, rows: i64) -> Connection {
+        let mut connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        to_version(&mut connection, 1).unwrap();
+        let transaction = connection.transaction().unwrap();
+        transaction.execute("INSERT INTO inbox (user, head, rows) VALUES ('ada', ?1, ?1)", [rows]).unwrap();
+        let mut insert = transaction
+            .prepare(
+                "INSERT INTO notification (inbox, rev, id, type, body, created_at, expires_at, read)
+                 VALUES (1, ?1, CAST(?1 AS BLOB), 'like', '{}', 0, ?1, ?1 % 2)",
+            )
+            .unwrap();
+        (1..=rows).for_each(|rev| assert_eq!(insert.execute([rev]), Ok(1)));
+        drop(insert);
+        transaction.commit().unwrap();
+        connection
+    }
+
     #[test]
-    fn a_step_without_room_leaves_the_one_before_it_whole() {
+    fn an_older_database_becomes_what_a_new_one_is() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lumen.db");
-        let steps = [FIRST, "CREATE TABLE more (x INTEGER) STRICT; CREATE TABLE yet_more (x INTEGER) STRICT"];
-        let number = |connection: &Connection, pragma: &str| {
-            connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap()
-        };
-        run(&mut Connection::open(&path).unwrap(), &steps[..1]).unwrap();
-        let schema = |connection: &Connection| {
-            let mut select = connection.prepare("SELECT sql FROM sqlite_schema ORDER BY name").unwrap();
-            let rows = select.query_map([], |row| row.get::<_, Option<String>>(0)).unwrap();
-            rows.map(Result::unwrap).collect::<Vec<_>>()
-        };
-        let (old, pages) = {
-            let connection = Connection::open(&path).unwrap();
-            (schema(&connection), number(&connection, "page_count"))
-        };
-        let mut refused = 0;
-        loop {
-            let mut connection = Connection::open(&path).unwrap();
-            connection.pragma_update(None, "max_page_count", pages + refused).unwrap();
-            let Err(fault) = run(&mut connection, &steps) else { break };
-            assert_eq!(fault.sqlite_error_code(), Some(ErrorCode::DiskFull), "{refused}: {fault}");
-            let next = Connection::open(&path).unwrap();
-            assert_eq!((number(&next, "user_version"), schema(&next)), (1, old.clone()));
-            refused += 1;
+        let mut new = Connection::open_in_memory().unwrap();
+        migrate(&mut new).unwrap();
+        let mut old = of_the_first_version(&dir.path().join("old.db"), 100);
+        assert_ne!(tables_and_indexes(&old), tables_and_indexes(&new));
+        migrate(&mut old).unwrap();
+        assert_eq!((version(&old), tables_and_indexes(&old)), (VERSION, tables_and_indexes(&new)));
+        let rows: i64 = old.query_row("SELECT COUNT(*) FROM notification", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 100);
+        migrate(&mut old).unwrap();
+        assert_eq!(version(&old), VERSION, "today's stays as it is");
+    }
+
+    /// Faults row 11: what a kill in the midst of a step leaves on disk is the step before it, and it is run again.
+    #[test]
+    fn a_killed_migration_is_run_again() {
+        let (dir, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let old = of_the_first_version(&dir.path().join("lumen.db"), 5_000);
+        // So small that the step is written to the log long before it is committed.
+        let log_bytes = || std::fs::metadata(dir.path().join("lumen.db-wal")).unwrap().len();
+        old.execute_batch("PRAGMA cache_size = 10; PRAGMA wal_checkpoint(TRUNCATE); BEGIN IMMEDIATE").unwrap();
+        assert_eq!(log_bytes(), 0);
+        old.execute_batch(INDEXES_OF_SWEEPS).unwrap();
+        assert!(log_bytes() > 0);
+        for entry in std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+            std::fs::copy(entry.path(), killed.path().join(entry.file_name())).unwrap();
         }
-        let next = Connection::open(&path).unwrap();
-        assert_eq!((refused > 1, number(&next, "user_version"), schema(&next).len()), (true, 2, old.len() + 2));
+        let mut left = Connection::open(killed.path().join("lumen.db")).unwrap();
+        assert_eq!(version(&left), 1);
+        migrate(&mut left).unwrap();
+        assert_eq!(version(&left), VERSION);
+        let verdict: String = left.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(verdict, "ok");
+    }
+
+    /// Faults row 6: the old schema is whole, and the step is run once there is room.
+    #[test]
+    fn a_migration_on_a_full_disk_leaves_the_old_schema() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut old = of_the_first_version(&dir.path().join("lumen.db"), 5_000);
+        let before = tables_and_indexes(&old);
+        let pages: i64 = old.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        old.query_row(&format!("PRAGMA max_page_count = {}", pages + 3), [], |_| Ok(())).unwrap();
+        let full = migrate(&mut old).unwrap_err();
+        assert_eq!(full.sqlite_error_code(), Some(ErrorCode::DiskFull));
+        assert_eq!((version(&old), tables_and_indexes(&old)), (1, before));
+        old.query_row("PRAGMA max_page_count = 1000000", [], |_| Ok(())).unwrap();
+        migrate(&mut old).unwrap();
+        assert_eq!(version(&old), VERSION);
     }
 }

@@ -26,6 +26,7 @@ const OLDEST_UNREAD: &str = "SELECT number, id, rev, read, key_hash, inbox FROM 
     WHERE inbox = ?1 AND read = 0 ORDER BY rev LIMIT ?2";
 const OLD_LOG: &str = "SELECT inbox, MAX(rev), COUNT(*)
     FROM (SELECT inbox, rev FROM log WHERE at <= ?1 ORDER BY at LIMIT ?2) GROUP BY inbox";
+const OLD_LOG_OF: &str = "DELETE FROM log WHERE inbox = ?1 AND rev <= ?2";
 const ERASED: &str = "SELECT id FROM inbox WHERE user IS NULL LIMIT 1";
 /// What an erased inbox left, its rows first.
 const LEFT: [&str; 4] = [
@@ -130,8 +131,7 @@ impl Step {
         let oldest_kept = group.now - LOG_AGE_MS;
         let found = select.query_map(params![oldest_kept, self.room as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
         for (id, newest) in found.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
-            let mut delete = group.connection.prepare_cached("DELETE FROM log WHERE inbox = ?1 AND rev <= ?2")?;
-            let dropped = delete.execute([id, newest])?;
+            let dropped = group.connection.prepare_cached(OLD_LOG_OF)?.execute([id, newest])?;
             self.room = self.room.saturating_sub(dropped);
             if let Some((user, mut inbox)) = owned(group, id)? {
                 inbox.logged -= dropped as u64;
@@ -181,4 +181,33 @@ fn remove_all(group: &mut Group, user: &UserId, mut inbox: Inbox, rows: &[Found]
     let change = group.change(user, &inbox, entry);
     group.keep(user, inbox);
     Ok(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    /// However many rows there are, a step looks at those that go.
+    #[test]
+    fn nothing_is_found_by_a_scan_or_sorted() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let found = [EXPIRED, AGED, OLDEST_READ, OLDEST_UNREAD, OLD_LOG, OLD_LOG_OF, ERASED, keys::LAPSED];
+        for sql in found.iter().chain(&LEFT) {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let wanted = explain.parameter_count();
+            let plan = explain.query_map(rusqlite::params_from_iter(vec![1; wanted]), |row| row.get::<_, String>(3));
+            let plan: Vec<String> = plan.unwrap().map(Result::unwrap).collect();
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{sql}: {plan:?}");
+            // The one before the grouping has at most a step's rows.
+            let dear = |step: &&String| {
+                let of_step = step.as_str() == "SCAN (subquery-1)" || step.contains("GROUP BY");
+                (step.starts_with("SCAN") || step.contains("TEMP B-TREE")) && !of_step
+            };
+            assert_eq!(plan.iter().find(dear), None, "{sql}: {plan:?}");
+        }
+    }
 }

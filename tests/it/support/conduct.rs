@@ -38,6 +38,11 @@ impl Conduct {
         Self { user: user.to_owned(), came_with, phase: Phase::Opening, at: 0, breaches: Vec::new() }
     }
 
+    /// Whether it was told where it begins, and has not ended.
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
     /// The last rev that it told.
     pub fn at(&self) -> Rev {
         self.at

@@ -50,6 +50,11 @@ impl Device {
         self.knows_from.is_some()
     }
 
+    /// Whether the present connection was told where it begins, and has not ended.
+    pub fn is_open(&self) -> bool {
+        self.conduct.is_open()
+    }
+
     /// The last rev that the present connection has told.
     pub fn at(&self) -> Rev {
         self.conduct.at()

@@ -70,7 +70,7 @@ impl Follower {
     /// When the device then does not show exactly what is there, or a stream has misbehaved.
     pub async fn assert_shows_the_truth(&mut self) {
         let listed = self.api.list_all().await;
-        self.until(|device| device.at() >= listed.counts.rev).await;
+        self.until(|device| device.is_open() && device.at() >= listed.counts.rev).await;
         self.device.assert_shows(&listed.items, listed.counts);
     }
 }

@@ -1,4 +1,4 @@
-//! What an inbox is, as plain data: the reference that a server is compared with, without merging and expiry.
+//! What an inbox is, as plain data: the reference that a server is compared with, without merging.
 //!
 //! Counts are counted anew each time, and nothing is clever. Its log is never trimmed: a story keeps an inbox to fewer
 //! entries than the log holds.
@@ -17,6 +17,10 @@ pub struct Model {
     seen: Rev,
     rows: BTreeMap<Rev, Row>,
     log: Vec<Logged>,
+    /// Keys that are taken, also by a row that is gone.
+    keys: BTreeMap<String, NotificationId>,
+    /// Rows whose life may come to its end.
+    mortal: BTreeSet<NotificationId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +95,48 @@ impl Model {
         self.head += 1;
         self.rows.insert(self.head, Row { id, content: content.to_owned(), read: false });
         Outcome { changed: 1, counts: self.counts(), rev: Some(self.head) }
+    }
+
+    /// One that the next end of lives takes.
+    pub fn create_mortal(&mut self, id: NotificationId, content: &str) -> Outcome {
+        self.mortal.insert(id);
+        self.create(id, content)
+    }
+
+    /// Who has this key.
+    pub fn holder(&self, key: &str) -> Option<NotificationId> {
+        self.keys.get(key).copied()
+    }
+
+    pub fn create_keyed(&mut self, id: NotificationId, content: &str, key: &str) -> Outcome {
+        self.keys.insert(key.to_owned(), id);
+        self.create(id, content)
+    }
+
+    /// Takes back what has this key, which is free then in any case.
+    pub fn retract(&mut self, key: &str) -> Outcome {
+        let removed = self.keys.remove(key).map(|id| self.delete(id));
+        removed.and_then(Result::ok).unwrap_or_else(|| self.log_change(0, What::Deleted, Rows::Many))
+    }
+
+    /// Takes the rows whose life is over, if lives end now, and then the oldest read and the oldest unread of those that
+    /// are too many; all of it is one change.
+    pub fn sweep(&mut self, lives_end: bool, most: usize) -> Outcome {
+        let mut gone = BTreeSet::new();
+        if lives_end {
+            gone.extend(self.rows.iter().filter(|(_, row)| self.mortal.contains(&row.id)).map(|(rev, _)| *rev));
+        }
+        for read in [true, false] {
+            let oldest = self.rows.iter().filter(|(rev, row)| row.read == read && !gone.contains(rev));
+            let excess = (self.rows.len() - gone.len()).saturating_sub(most);
+            let oldest: Vec<Rev> = oldest.take(excess).map(|(rev, _)| *rev).collect();
+            gone.extend(oldest);
+        }
+        let ids: BTreeSet<_> = gone.iter().filter_map(|rev| self.rows.remove(rev)).map(|row| row.id).collect();
+        match ids.len() {
+            0..=EVENT_IDS => self.log_change(ids.len(), What::Deleted, Rows::Ids(ids)),
+            many => self.log_change(many, What::Changed, Rows::Many),
+        }
     }
 
     /// # Errors
@@ -287,6 +333,38 @@ mod tests {
         assert_eq!(model.delete(id(3)), Ok(outcome(1, 1, 1, 6, true)));
         assert_eq!(model.delete(id(3)), Err(Missing));
         assert_eq!(model.list().iter().map(|(rev, row)| (*rev, row.id)).collect::<Vec<_>>(), [(2, id(2))]);
+    }
+
+    #[test]
+    fn a_key_is_held_until_it_is_taken_back() {
+        let mut model = Model::default();
+        assert_eq!(model.create_keyed(id(1), "c", "k"), outcome(1, 1, 1, 1, true));
+        assert_eq!((model.holder("k"), model.holder("q")), (Some(id(1)), None));
+        assert_eq!(model.retract("k"), outcome(1, 0, 0, 2, true));
+        assert_eq!(model.log, [Logged { rev: 2, what: What::Deleted, rows: named(&[1]) }]);
+        assert_eq!((model.holder("k"), model.retract("k")), (None, outcome(0, 0, 0, 2, false)));
+        model.create_keyed(id(2), "c", "k");
+        model.delete(id(2)).unwrap();
+        assert_eq!(model.holder("k"), Some(id(2)), "it outlives its row");
+        assert_eq!((model.retract("k"), model.holder("k")), (outcome(0, 0, 0, 4, false), None));
+    }
+
+    #[test]
+    fn a_sweep_takes_what_is_over_and_then_the_oldest_of_too_many() {
+        let mut model = with(4);
+        model.create_mortal(id(5), "c");
+        assert_eq!(model.sweep(false, 5), outcome(0, 5, 5, 5, false));
+        assert_eq!(model.sweep(true, 5), outcome(1, 4, 4, 6, true));
+        assert_eq!(model.sweep(true, 5), outcome(0, 4, 4, 6, false));
+        model.read_ids(&[id(2), id(4)]);
+        model.create_mortal(id(7), "c");
+        assert_eq!(model.sweep(true, 3), outcome(2, 2, 2, 9, true), "the mortal one and the oldest that is read");
+        assert_eq!(model.log.last().unwrap().rows, named(&[7, 2]));
+        assert_eq!(model.sweep(false, 1), outcome(2, 1, 1, 10, true), "the read one and the oldest unread");
+        assert_eq!(model.list().iter().map(|(_, row)| row.id).collect::<Vec<_>>(), [id(3)]);
+        let mut many = with(101);
+        assert_eq!(many.sweep(false, 0), outcome(101, 0, 0, 102, true));
+        assert_eq!(many.log, [Logged { rev: 102, what: What::Changed, rows: Rows::Many }]);
     }
 
     #[test]

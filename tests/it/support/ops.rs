@@ -15,6 +15,18 @@ pub enum Op {
     Create,
     /// More rows at once than a catch-up page has.
     CreateMany,
+    /// One that dies with the next [`Op::LivesEnd`].
+    CreateMortal,
+    /// One with this key.
+    CreateKeyed(u8),
+    /// What has this key is taken back.
+    Retract(u8),
+    /// The clock is turned past the end of lives, and what is over is swept.
+    LivesEnd,
+    /// What is too much is swept.
+    Sweep,
+    /// The inbox is one no more.
+    Erase,
     Read(Pick),
     Unread(Pick),
     Delete(Pick),
@@ -92,6 +104,12 @@ fn op(devices: usize) -> impl Strategy<Value = Op> {
     prop_oneof![
         16 => Just(Op::Create),
         1 => Just(Op::CreateMany),
+        4 => Just(Op::CreateMortal),
+        4 => (0u8..3).prop_map(Op::CreateKeyed),
+        2 => (0u8..3).prop_map(Op::Retract),
+        2 => Just(Op::LivesEnd),
+        2 => Just(Op::Sweep),
+        1 => Just(Op::Erase),
         4 => pick().prop_map(Op::Read),
         4 => pick().prop_map(Op::Unread),
         4 => pick().prop_map(Op::Delete),
@@ -155,7 +173,7 @@ mod tests {
         let mut runner = TestRunner::deterministic();
         let drawn: Vec<Op> = (0..200).flat_map(|_| ops(2, 50).new_tree(&mut runner).unwrap().current()).collect();
         let kinds: std::collections::HashSet<_> = drawn.iter().map(std::mem::discriminant).collect();
-        assert_eq!(kinds.len(), 13);
+        assert_eq!(kinds.len(), 19);
         let devices: std::collections::HashSet<_> = drawn.iter().filter_map(Op::device).collect();
         assert_eq!(devices, [0, 1].into());
     }

@@ -45,12 +45,17 @@ impl Server {
 
     /// By this clock, in a new directory. With paused time, hold [`patience::stand_still`] too.
     pub async fn start_by(clock: Clock) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), clock, Config::defaults()).await
+        Self::start_as(clock, Config::defaults()).await
     }
 
     /// By this configuration, in a new directory.
     pub async fn start_with(config: Config) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), Clock::System, config).await
+        Self::start_as(Clock::System, config).await
+    }
+
+    /// By this clock and configuration, in a new directory.
+    pub async fn start_as(clock: Clock, config: Config) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().expect("a directory")), clock, config).await
     }
 
     async fn start_in(dir: Arc<TempDir>, clock: Clock, config: Config) -> Self {

@@ -35,7 +35,12 @@ impl Tokens {
     }
 
     pub fn producer(&self) -> String {
-        self.keys.sign(&Claims::producer("site", self.clock.now(), HOUR))
+        self.producer_for(HOUR)
+    }
+
+    /// A producer's token that ends so long from now.
+    pub fn producer_for(&self, ttl: Duration) -> String {
+        self.keys.sign(&Claims::producer("site", self.clock.now(), ttl))
     }
 
     pub fn admin(&self) -> String {
