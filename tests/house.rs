@@ -9,6 +9,8 @@ mod floors;
 mod map;
 #[path = "house/paths.rs"]
 mod paths;
+#[path = "house/settings.rs"]
+mod settings;
 #[path = "house/sizes.rs"]
 mod sizes;
 #[path = "house/source.rs"]
@@ -75,6 +77,12 @@ fn the_map_tells_the_truth() {
     let lib = house.iter().find(|source| source.path == "src/lib.rs").expect("the house has a src/lib.rs");
     tell(map::names_what_is(lib, &paths));
     tell(map::is_complete(lib, &paths));
+}
+
+#[test]
+fn the_readme_tells_of_every_setting() {
+    let told = settings::of_the_readme(include_str!("../README.md"));
+    assert_eq!(told, settings::of_the_file(include_str!("../lumen.toml")));
 }
 
 /// Holds the rule against each file under these folders.

@@ -58,9 +58,14 @@ impl Caller {
         matches!(self.role, Role::Scoped(Scopes { admin: true, .. }))
     }
 
-    /// Whether a user's tokens up to `not_before` were ended, and this is one of them: issued at that instant or
-    /// earlier, or without saying when.
+    /// Whether its user's tokens were ended, and this is one of them.
     pub fn is_refused_by(&self, not_before: Option<Millis>) -> bool {
-        not_before.is_some_and(|not_before| self.issued_at.is_none_or(|issued_at| issued_at <= not_before))
+        is_refused(self.issued_at, not_before)
     }
+}
+
+/// Whether a user's tokens up to `not_before` were ended, and this is one of them: issued at that instant or earlier, or
+/// without saying when.
+pub fn is_refused(issued_at: Option<Millis>, not_before: Option<Millis>) -> bool {
+    not_before.is_some_and(|not_before| issued_at.is_none_or(|issued_at| issued_at <= not_before))
 }

@@ -17,7 +17,7 @@ mod token;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use caller::{Caller, Role, Scopes};
+pub use caller::{Caller, Role, Scopes, is_refused};
 pub use error::{FileFault, KeyError};
 pub use keys::Keys;
 pub use token::{Claims, TokenFault};

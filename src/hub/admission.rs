@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::mailbox::Mailbox;
 use super::{Config, Inner, Presence};
+use crate::auth;
 use crate::budget::Use;
 use crate::domain::address::AddressBlock;
 use crate::domain::ids::{Millis, UserId};
@@ -78,9 +79,9 @@ impl Arrival {
         Presence { stream: self.name(), since: self.since, from: self.from }
     }
 
-    /// Whether its token is refused since the user's were ended, all that were signed up to `not_before`.
+    /// Whether its token is refused since the user's were ended, up to `not_before`.
     pub fn is_refused_by(&self, not_before: Option<Millis>) -> bool {
-        not_before.is_some_and(|not_before| self.issued_at.is_none_or(|issued_at| issued_at <= not_before))
+        auth::is_refused(self.issued_at, not_before)
     }
 }
 

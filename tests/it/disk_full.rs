@@ -72,6 +72,13 @@ async fn a_full_disk_is_told_borne_and_left_without_help() {
     let ready = another.expect_ready().await;
     assert_eq!((ready.counts.rev, ready.items.map(|items| items.len())), (1, Some(1)));
 
+    // It goes on trying by itself, and what that shows is what it says.
+    for _ in 0..2 {
+        disk.fails("write *lumen.db-wal HOLD");
+        disk.until_held().await;
+        assert_eq!(unready(&server).await.as_deref(), Some("not_writable"));
+        disk.fails(FULL);
+    }
     disk.heals();
     until_ready(&server).await;
     let second: Published = ok(api.post(&like("second")).await);
@@ -109,10 +116,12 @@ async fn a_disk_that_is_full_at_start_leaves_what_is_stored_as_it_was() {
     let kept = server.api().publish("ada", "kept").await;
     server.terminate();
     assert_eq!(server.wait().await.status.code(), Some(0));
-    disk.fails(FULL);
-    let Err(ended) = server.launch().try_start().await else { panic!("it starts on a full disk") };
-    assert_no_room(&ended);
-    disk.heals();
+    for full in [FULL, "write *lumen.db-wal ENOSPC"] {
+        disk.fails(full);
+        let Err(ended) = server.launch().try_start().await else { panic!("it starts on a full disk") };
+        assert_no_room(&ended);
+        disk.heals();
+    }
     server.restart().await;
     assert_eq!(server.api().publish("ada", "next").await.rev, kept.rev + 1);
 }

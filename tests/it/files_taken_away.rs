@@ -114,7 +114,9 @@ async fn a_log_that_was_deleted_is_saved_before_the_end() {
         assert_told(&server.wait().await, "lumen.db-wal was moved or deleted while");
         server.restart().await;
         let listed = server.api().with(server.tokens().user("ada")).list_all().await;
-        assert_eq!(listed.items.iter().rev().map(|item| item.rev).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+        // What was not acknowledged may be there, or not.
+        let kept = listed.items.iter().rev().map(|item| item.rev).filter(|rev| *rev <= 20);
+        assert_eq!(kept.collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
     }
 }
 

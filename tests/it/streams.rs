@@ -1,7 +1,7 @@
 //! What one stream is told: replay and live joined, and its end. The clock is the test's.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lumen_inbox::clock::Clock;
 use lumen_inbox::config::Config;
@@ -12,9 +12,11 @@ use lumen_inbox::store::{Mark, Selection};
 use lumen_inbox::wire::api::STREAM;
 use lumen_inbox::wire::event::Event;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::support::child::Launch;
 use crate::support::desk::{Desk, request};
+use crate::support::link::Ended;
 use crate::support::patience::{self, stand_still};
 use crate::support::server::Server;
 use crate::support::shelf::{NOON, draft, id};
@@ -304,6 +306,70 @@ async fn who_is_over_a_cap_is_told_and_nobody_else_is_touched() {
         }
     });
     in_again.await.expect("whoever goes makes room");
+    server.stop().await;
+}
+
+/// Faults row 17, with a process that is really stopped: of the heartbeats that it slept through it owes each stream one.
+#[tokio::test]
+async fn a_stopped_process_sends_no_burst_of_pings() {
+    const STOP: Duration = Duration::from_secs(6);
+    let server = Launch::new().config("[stream]\nheartbeat = \"1s\"\n").start().await;
+    let mut readers = Vec::new();
+    for _ in 0..20 {
+        let mut reader = server.opening("ada").open().await;
+        reader.expect_ready().await;
+        readers.push(reader);
+    }
+    let began = Instant::now();
+    server.signal("STOP");
+    patience::pause(STOP).await;
+    server.signal("CONT");
+    server.api().publish("ada", "awake").await;
+    for reader in &mut readers {
+        let passed = reader.until(|event| matches!(event, Event::Message(_))).await;
+        let awake = began.elapsed() - STOP;
+        let pings = passed.len() as u64 - 1;
+        assert!(pings <= 2 + awake.as_secs(), "{pings} pings, {awake:?} of them awake");
+        assert_eq!(passed.last().unwrap().block.id.as_deref().unwrap().split_once('-').unwrap().1, "1");
+    }
+}
+
+/// Faults row 19: who never reads loses its stream and its connection, while another device of the same user has all.
+#[tokio::test(start_paused = true)]
+async fn who_never_reads_is_ended_and_its_connection_reset() {
+    let _still = stand_still();
+    let server = Server::start_by(Clock::tokio(NOON)).await;
+    let (mut deaf, mut other) = (server.reader("ada").await, server.reader("ada").await);
+    deaf.expect_ready().await;
+    other.expect_ready().await;
+    let content = "x".repeat(4_000);
+    let drafts: Vec<Value> = (0..500).map(|_| draft("ada", &content)).collect();
+    for _ in 0..4 {
+        assert_eq!(server.api().batch(&drafts).await.0, 201);
+        assert_eq!(other.messages(500).await.len(), 500);
+    }
+    let ada = id("ada");
+    let mut seconds = 0;
+    while server.hub.presence(&ada).len() == 2 {
+        assert!(seconds < 120, "it goes on for {seconds} s");
+        seconds += 1;
+        advance_by_seconds(1).await;
+    }
+    assert!(seconds >= 60, "it is ended after {seconds} s");
+    assert_eq!(server.hub.streams(), 2, "though nobody could tell it");
+    advance_by_seconds(5).await;
+    let gone = patience::within(async {
+        while server.hub.streams() == 2 {
+            tokio::task::yield_now().await;
+        }
+    });
+    gone.await.expect("its connection is cut");
+    assert_eq!(deaf.ended().await.1, Ended::Reset);
+    server.api().publish("ada", "after").await;
+    assert_eq!(other.expect_message().await.data.content, "after");
+    deaf.resume().await;
+    deaf.expect_ready().await;
+    deaf.expect_resync().await;
     server.stop().await;
 }
 

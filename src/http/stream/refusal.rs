@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::ACCEPT;
 
 use super::open::{EVENT_STREAM, response};
+use crate::auth::TokenFault;
 use crate::domain::cursor::Presented;
 use crate::http::edge::problem::draining;
 use crate::hub::Refused;
@@ -52,13 +53,7 @@ fn problem(refused: Refused, retry_s: u64) -> Problem {
             format!("the server has {most} streams open, the most that limits.streams lets in"),
             "come back after Retry-After; the operator may raise limits.streams with the limit of open files",
         ),
-        Refused::Disconnected => Problem::new(
-            401,
-            "token_revoked",
-            "Not let in",
-            "an operator ended this user's tokens while the stream was opened",
-            "come back with a fresh token",
-        ),
+        Refused::Disconnected => TokenFault::Revoked.into(),
     }
 }
 

@@ -35,6 +35,9 @@ async fn a_panic_is_its_own_jobs_fault() {
         assert_eq!(results[0].rev, rev);
     }
     assert!(matches!(panicked.await.unwrap(), Err(Error::Internal(_))));
+    let (reply, panicked) = oneshot::channel();
+    store.0.queue.admit(Job { task: Task::Panic, reply }).unwrap();
+    assert!(panicked.await.unwrap().is_err());
     assert!(store.is_writable(), "the fault of a job is none of the disk's");
     store.close().await.unwrap();
     announcer.await.unwrap();

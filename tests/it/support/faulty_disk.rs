@@ -32,13 +32,15 @@ impl FaultyDisk {
         let (new, known) = (self.control.path().join("new"), self.control.path().join("line"));
         std::fs::write(&new, line).expect("a line is written");
         std::fs::rename(new, known).expect("a line is put in place");
+        // What was held goes on, and the next one says so again.
+        let _ = std::fs::remove_file(self.control.path().join("line.held"));
     }
 
     pub fn heals(&self) {
         std::fs::remove_file(self.control.path().join("line")).expect("a disk that failed");
     }
 
-    /// Waits until a call is held, as `sync *lumen.db-wal HOLD` has it; to be used once.
+    /// Waits until a call is held, as `sync *lumen.db-wal HOLD` has it.
     pub async fn until_held(&self) {
         let held = self.control.path().join("line.held");
         let until = async {
