@@ -125,7 +125,7 @@ impl Running {
         };
         tokio::select! {
             fatal = self.store.failed() => Err(fatal.into()),
-            () = self.signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
+            () = self.signals.end_again() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
             () = sleep(self.drain_window + LAST_WORDS) => Err(anyhow!("the disk did not end in time; {KEPT}")),
             closed = ended => Ok(closed?),
         }
