@@ -107,7 +107,11 @@ impl Device {
     }
 
     fn ready(&mut self, ready: &ReadyData) {
-        self.take_counts(ready.counts, ready.counts.rev);
+        // It sets the badge: from the start, rev 0, a cursor is good in the inbox that came after an erased one too.
+        self.counts = ready.counts;
+        if ready.resumed && self.at() == 0 {
+            self.replace(Vec::new(), 0);
+        }
         match (&ready.items, self.knows_from) {
             (Some(items), _) => self.take_newest(Some(items)),
             (None, None) => self.knows_from = Some(self.at() + 1),
@@ -324,6 +328,17 @@ mod tests {
             device.told(inbox(3, "unread", &ids(&[1]), &badge(1, 1, 3)));
             device.assert_shows(&items(&[(1, false)]), counts(1, 1, 3));
         }
+    }
+
+    #[test]
+    fn a_cursor_from_the_start_begins_anew_where_an_inbox_was_erased() {
+        let mut device = begun();
+        device.told(inbox(1, "changed", "", &badge(2, 2, 1)));
+        device.take_list(items(&[(3, false), (2, false)]), counts(2, 2, 3));
+        device.connect(Some("aaaaaa-0"));
+        device.told(ready(Some(0), true, &badge(1, 1, 1), ""));
+        device.told(message(1, false, &badge(1, 1, 1), Some(1)));
+        device.assert_shows(&items(&[(1, false)]), counts(1, 1, 1));
     }
 
     #[test]
