@@ -179,7 +179,9 @@ fn set_up_caretaker(connection: &Connection) -> rusqlite::Result<()> {
 fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "query_only", true)
+    connection.pragma_update(None, "query_only", true)?;
+    // The first question opens the log: now, and not when descriptors may have run out.
+    connection.query_row("SELECT id FROM meta", [], |_| Ok(()))
 }
 
 /// Another connection to a database that was prepared.
