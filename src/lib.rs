@@ -3,16 +3,18 @@
 //! Imports go only downward; rooms on one floor do not know each other. `tests/house.rs` holds this.
 //!
 //! ```text
-//! 4  cmd/         serve send tail token                          carries out what was typed; alone prints
+//! 4  cmd/         serve send tail token inbox retract            carries out what was typed; alone prints
+//!                 presence disconnect erase term/
 //!    config/      layers settings kinds rooms faults print        what can be set; lumen.toml has the defaults
 //!    cli/                                                        what can be typed
 //! 3  http/        door/   accept listener options body           bytes become a request
-//!                 api/    routes publish batch inbox health      requests become jobs and answers
+//!                 api/    routes publish retract batch inbox     requests become jobs and answers
+//!                 api/    marks operator health
 //!                 stream/ open refusal body                      a request becomes a subscription
 //!                 edge/   caller headers query problem answer    what every answer has
 //! 2  hub/         admission registry mailbox subscription        who is open, and what each is told next
 //!                 catch_up announcer ticker close housekeeping
-//!    client/      endpoint api stream                            what send and tail share
+//!    client/      endpoint access api inbox operator stream      what every command but serve asks with
 //! 1  store/       sqlite/ open schema writer reader …            inboxes on disk; the truth
 //!    auth/        caller keys own file jwks token                signs and verifies
 //!    home/        dir lock                                       the data directory

@@ -8,16 +8,17 @@ use crate::http::Address;
 
 const EXAMPLES: &str = "\
 Examples:
-  lumen serve                                   on 127.0.0.1:8080, with what is in ./lumen.toml if it is there
-  lumen serve --listen 127.0.0.1:0              on a port that is free
+  lumen serve                           on 127.0.0.1:8080, and as ./lumen.toml says if it is there
+  lumen serve --listen 127.0.0.1:0      on a port that is free
   lumen serve --listen '[::1]:8080' --listen unix:/run/lumen/lumen.sock
   lumen serve --config site.toml --print-config
 
-All that can be set stands in the shipped lumen.toml, with its default and what it is for. A variable goes over the
-file: LUMEN_STREAM_HEARTBEAT=10s is heartbeat in [stream]; a flag goes over both.
+All that can be set stands in the shipped lumen.toml, with its default and what it is for.
+A variable goes over the file, as LUMEN_STREAM_HEARTBEAT=10s over heartbeat in [stream]; a
+flag goes over both.
 
-SIGTERM and SIGINT drain: every stream is told to come back, requests are finished; a second one ends at once. SIGHUP
-reads keys and the log's level again.";
+SIGTERM and SIGINT drain: every stream is told to come back, requests are finished; a second
+one ends at once. SIGHUP reads the keys and the log's level again.";
 
 /// Run the server: everything it needs is made in its data directory at the first start.
 #[derive(Debug, Clone, Args)]

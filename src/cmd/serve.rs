@@ -59,6 +59,9 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let (listeners, addresses) = listen::bind(&config.listen)?;
     let opened = Store::open(&home.database(), config.store, Clock::System).await;
     let (store, commits) = opened.map_err(|fault| anyhow!("{fault}: {}", fault.cure()))?;
+    if let Some(file) = loaded.file() {
+        info!(file = %file.display(), "configured");
+    }
     open_files.tell(config.hub.streams);
     let budget = Budget::new(config.buffer_bytes);
     let hub = Hub::start(store.clone(), commits, Clock::System, config.hub, budget.clone());
@@ -122,7 +125,7 @@ impl Running {
         };
         tokio::select! {
             fatal = self.store.failed() => Err(fatal.into()),
-            () = self.signals.end() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
+            () = self.signals.end_again() => Err(anyhow!("a second signal ended it before it had drained; {KEPT}")),
             () = sleep(self.drain_window + LAST_WORDS) => Err(anyhow!("the disk did not end in time; {KEPT}")),
             closed = ended => Ok(closed?),
         }

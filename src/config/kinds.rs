@@ -16,7 +16,7 @@ const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 /// A time like `30s`, within these bounds.
 pub fn time(bounds: RangeInclusive<Duration>) -> impl Fn(&Value, &Source) -> Reading<Duration> {
     move |value, _| {
-        let text = value.text()?;
+        let text = value.text().map_err(|fault| format!("{fault}, like \"30s\""))?;
         let time = duration::parse(text)?;
         if !bounds.contains(&time) {
             let (least, most) = (duration::shown(*bounds.start()), duration::shown(*bounds.end()));
@@ -29,7 +29,7 @@ pub fn time(bounds: RangeInclusive<Duration>) -> impl Fn(&Value, &Source) -> Rea
 /// A size like `256MiB`, of at least so many bytes.
 pub fn size(least: u64) -> impl Fn(&Value, &Source) -> Reading<usize> {
     move |value, _| {
-        let text = value.text()?;
+        let text = value.text().map_err(|fault| format!("{fault}, like \"256MiB\""))?;
         let fault = || "a size is a whole number and a unit: 512KiB, 256MiB or 1GiB".to_owned();
         let (unit, bytes) = SIZES.into_iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(fault)?;
         let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| fault())?;
@@ -111,7 +111,7 @@ pub fn key_file(value: &Value, source: &Source) -> Reading<KeyFile> {
     let mut texts = [("file", None), ("kid", None), ("algorithm", None)];
     for (field, value) in &fields {
         let known = texts.iter_mut().find(|(known, _)| known == field);
-        let (_, text) = known.ok_or("a key has a field that is none; file, kid and algorithm are known")?;
+        let (_, text) = known.ok_or("a key has a field that is none of file, kid and algorithm")?;
         *text = Some(name(value, source).map_err(|why| format!("{field}: {why}"))?.0);
     }
     let [(_, file), (_, kid), (_, algorithm)] = &mut texts;

@@ -15,11 +15,12 @@ mod tests;
 mod value;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 pub use self::descriptors::streams as streams_that_fit;
 pub use self::faults::{Fault, Faults};
 
-use self::layers::Layers;
+use self::layers::{Layers, Source};
 use self::settings::{Setting, Settings};
 use crate::cli::global::Global;
 use crate::cli::serve::Options;
@@ -87,6 +88,14 @@ impl Loaded {
     pub fn changed_from(&self, other: &Self) -> Vec<&'static str> {
         let pairs = self.settings.iter().zip(&other.settings);
         pairs.filter(|(new, old)| new.value != old.value).map(|(new, _)| new.key).collect()
+    }
+
+    /// The file that it was read from, if any value came from one.
+    pub fn file(&self) -> Option<&Path> {
+        self.settings.iter().find_map(|setting| match &setting.source {
+            Source::File { path, .. } => Some(path.as_path()),
+            _ => None,
+        })
     }
 
     /// As a file that says the same.

@@ -215,7 +215,7 @@ fn every_fault_is_told_at_once_with_its_place_and_no_secret() {
     let a_file = "its file is not there: put it there, or take it out of auth.keys";
     let mut expected = [
         "http.head_timeout = \"10\" (lumen.toml:3): a time is a whole number and a unit: 500ms, 30s, 5m, 1h or 30d",
-        "http.drain_window = 5 (lumen.toml:5): a number where a text in quotes is needed",
+        "http.drain_window = 5 (lumen.toml:5): a number where a text in quotes is needed, like \"30s\"",
         "limits.streams_per_user = 0 (lumen.toml:8): 1 to 1000000000 is needed",
         "log.level = \"loud\" (lumen.toml:17): one of these is needed: error, warn, info, debug, trace",
         "store.inbox_rows = \"many\" (LUMEN_STORE_INBOX_ROWS): a whole number is needed",

@@ -195,16 +195,13 @@ impl Site {
     /// Nothing is left of what was asked but what is in the inboxes, and their counts are those of their rows.
     async fn assert_sound(&self) {
         assert_eq!((self.app.hub.streams(), self.app.budget.taken()), (0, 0));
-        let mut rows = 0;
         for user in USERS {
             let user: UserId = user.parse().unwrap();
             let all = ListQuery { limit: 100_000, ..ListQuery::default() };
             let list = self.app.store.list(&user, all).await.unwrap();
             let unread = list.items.iter().filter(|item| !item.read).count() as u64;
             assert_eq!((list.counts.unread, list.counts.unseen <= unread), (unread, true), "{user}");
-            rows += list.items.len();
         }
-        assert!(rows > 0);
     }
 }
 

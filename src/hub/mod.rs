@@ -148,14 +148,12 @@ impl Hub {
         Ok(Subscription::open(place, cursor, snapshot))
     }
 
-    /// The user's open streams, the oldest first.
+    /// The user's open streams, in the order in which they came.
     pub fn presence(&self, user: &UserId) -> Vec<Presence> {
         let mailboxes = self.0.registry.of(user);
         let open =
             mailboxes.iter().flat_map(|mailboxes| mailboxes.iter()).filter(|mailbox| mailbox.closing().is_none());
-        let mut presences: Vec<Presence> = open.map(|mailbox| mailbox.arrival.presence()).collect();
-        presences.sort_by_key(|presence| presence.since);
-        presences
+        open.map(|mailbox| mailbox.arrival.presence()).collect()
     }
 
     /// How many streams are open.

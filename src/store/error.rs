@@ -65,6 +65,8 @@ pub enum OpenError {
     NotOurs { path: PathBuf, standing: Standing },
     #[error("{} can be written by others{standing}", .path.display())]
     OpenToOthers { path: PathBuf, standing: Standing },
+    #[error("{} is there, but not the database that it is the log of", .log.display())]
+    LogAlone { log: PathBuf },
     #[error("no room to open the database {}: the disk is full", .path.display())]
     Full { path: PathBuf },
     #[error("the database {} is held by another process", .path.display())]
@@ -101,6 +103,9 @@ impl OpenError {
             OpenError::NotAFile { .. } => "name the directory that holds the database itself with --data-dir",
             OpenError::NotOurs { .. } => "run lumen as that user, or give the files to this one with `chown`",
             OpenError::OpenToOthers { .. } => "run `chmod 600` on it, once it is sure that nobody else wrote to it",
+            OpenError::LogAlone { .. } => {
+                "put the database back beside its log, or move lumen.db* away to begin anew: a log alone is of no use"
+            }
             OpenError::Full { .. } => "make room there, then start again; what is stored is as it was",
             OpenError::Locked { .. } => "end that process (`fuser` on the file names it), then start again",
             OpenError::Foreign { .. } => "give another --data-dir, or move that file away",

@@ -20,7 +20,7 @@ static KEYS: LazyLock<(Keys, EncodingKey)> = LazyLock::new(|| {
     (keys, EncodingKey::from_secret(&std::fs::read(path).expect("its bytes")))
 });
 
-/// A header and claims, a line each, are signed with the key; anything else is a token as it is.
+// A header and claims, a line each, are signed with the key; anything else is a token as it is.
 fuzz_target!(|input: &[u8]| {
     let (keys, secret) = &*KEYS;
     let Some(end) = input.iter().position(|byte| *byte == b'\n') else {

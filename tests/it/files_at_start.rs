@@ -213,6 +213,27 @@ async fn a_damaged_database_is_refused_with_its_cure() {
     }
 }
 
+/// Faults row 8: a part of the files comes back, or a part is lost. SQLite by itself would remove the log.
+#[tokio::test]
+async fn a_log_without_its_database_is_refused_and_kept() {
+    let lose: [fn(&Path); 2] = [|path| fs::remove_file(path).unwrap(), |path| fs::write(path, "").unwrap()];
+    for lose in lose {
+        let mut server = Child::start().await;
+        server.api().publish("ada", "in the log").await;
+        server.kill9().await;
+        let (database, log) = (server.dir().join("lumen.db"), server.dir().join("lumen.db-wal"));
+        let kept = (fs::read(&database).unwrap(), fs::read(&log).unwrap());
+        lose(&database);
+        let words = [&log.display().to_string(), "but not the database", "put the database back beside its log"];
+        assert_refused(server.launch(), &words).await;
+        assert_eq!(fs::read(&log).unwrap(), kept.1);
+        fs::write(&database, kept.0).unwrap();
+        set_mode(&database, 0o600);
+        server.restart().await;
+        assert_eq!(server.api().publish("ada", "next").await.rev, 2);
+    }
+}
+
 /// The first pages of all tables and indexes.
 fn roots(path: &Path) -> Vec<usize> {
     let database = Connection::open(path).unwrap();

@@ -123,13 +123,17 @@ async fn an_inbox_is_erased_by_who_says_yes() {
     assert_eq!(left("alice").await, 0);
 
     // On a terminal it asks, and anything but a yes is a no.
-    for (answer, code, told, rows) in [
-        ("\n", 1, "nothing was erased", 2),
-        ("no\n", 1, "nothing was erased", 2),
-        ("Y\n", 0, "the inbox of ben is erased", 0),
+    let more: Vec<Value> =
+        (0..1_001).map(|n| json!({"user": "carol", "type": "like", "content": n.to_string()})).collect();
+    ok::<Value>(api.batch(&more).await);
+    for (user, answer, code, asked, told, rows) in [
+        ("ben", "\n", 1, "with 2 notifications", "nothing was erased", 2),
+        ("ben", "no\n", 1, "with 2 notifications", "nothing was erased", 2),
+        ("ben", "Y\n", 0, "with 2 notifications", "the inbox of ben is erased", 0),
+        ("carol", "yes\n", 0, "with more than 1,000 notifications", "the inbox of carol is erased", 0),
     ] {
         let line = format!(
-            "{} erase --user ben --url {} --data-dir {}",
+            "{} erase --user {user} --url {} --data-dir {}",
             env!("CARGO_BIN_EXE_lumen"),
             server.url(),
             server.dir().display()
@@ -140,8 +144,9 @@ async fn an_inbox_is_erased_by_who_says_yes() {
         let ended = terminal.wait().await;
         let said = ended.lines.join("\n");
         assert_eq!(ended.code, Some(code), "{said}");
-        assert!(said.contains("erase the inbox of ben, with 2 notifications? [y/N]") && said.contains(told), "{said}");
-        assert_eq!(left("ben").await, rows);
+        let question = format!("erase the inbox of {user}, {asked}? [y/N]");
+        assert!(said.contains(&question) && said.contains(told), "{said}");
+        assert_eq!(left(user).await, rows);
     }
 }
 

@@ -1,9 +1,13 @@
 //! What a running server is told by signals, and what must not end it.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
+
+/// A wrapper may send one signal twice: to the process, and to its group (`timeout` does). A hand is slower.
+const ECHO: Duration = Duration::from_millis(250);
 
 /// SIGTERM of a service manager and SIGINT of a terminal: end. SIGHUP: read the files again.
 pub struct Signals {
@@ -34,9 +38,10 @@ impl Signals {
         }
     }
 
-    /// The next one that asks to end; others are passed over.
-    pub async fn end(&mut self) {
-        while self.come().await != Asked::End {}
+    /// The next one that asks to end, after one has: others are passed over, and so is what comes with the first.
+    pub async fn end_again(&mut self) {
+        let first = Instant::now();
+        while self.come().await != Asked::End || first.elapsed() < ECHO {}
     }
 }
 

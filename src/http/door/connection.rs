@@ -339,8 +339,8 @@ mod tests {
         let counted = asked.clone();
         let endless = get(|| async move {
             Body::from_stream(stream::repeat_with(move || {
-                counted.fetch_add(1024, Ordering::Relaxed);
-                Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 1024]))
+                counted.fetch_add(BUFFER_BYTES / 2, Ordering::Relaxed);
+                Ok::<_, Infallible>(Bytes::from_static(&[b'x'; BUFFER_BYTES / 2]))
             }))
         });
         let (mut client, server) = UnixStream::pair().unwrap();

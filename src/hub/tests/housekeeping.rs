@@ -48,3 +48,20 @@ async fn a_sweep_goes_on_while_there_is_more() {
     }
     assert_eq!(desk.store.counts(&"ada".parse().unwrap()).await.unwrap().unread, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_hub_outlives_its_store_and_its_streams() {
+    let Desk { hub, store, _dir, _still, .. } = desk().await;
+    let inner = std::sync::Arc::downgrade(&hub.0);
+    let stream = hub.subscribe(request("ada")).unwrap();
+    store.close().await.unwrap();
+    drop(hub);
+    assert!(inner.strong_count() > 0, "the stream goes on");
+    drop(stream);
+    in_time(async {
+        while inner.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

@@ -42,17 +42,26 @@ impl Files {
     /// Looks at those that are there.
     ///
     /// # Errors
-    /// One that is no plain file, belongs to another user, can be written by others, or not by this one.
+    /// One that is no plain file, belongs to another user, can be written by others, or not by this one; a log alone.
     pub fn check(&self) -> Result<(), OpenError> {
         let own = own_uid();
-        for path in &self.paths {
+        let mut bytes = [0; 3];
+        for (path, bytes) in self.paths.iter().zip(&mut bytes) {
             match path.symlink_metadata() {
-                Ok(facts) => check(path, &facts, own)?,
+                Ok(facts) => {
+                    check(path, &facts, own)?;
+                    *bytes = facts.len();
+                }
                 Err(fault) if fault.kind() == ErrorKind::NotFound => {}
                 Err(fault) => return Err(OpenError::unusable(path, fault)),
             }
         }
-        Ok(())
+        match bytes {
+            // SQLite writes and syncs the database's first page before there is a log; where it finds no page, it removes
+            // the log.
+            [0, log, _] if log > 0 => Err(OpenError::LogAlone { log: self.paths[1].clone() }),
+            _ => Ok(()),
+        }
     }
 
     /// Notes which they are. All are there as soon as something was read.

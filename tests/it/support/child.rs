@@ -200,6 +200,11 @@ impl Child {
         self.process.id()
     }
 
+    /// Whether it runs no more.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
+    }
+
     /// What it wrote to stderr so far; all of it, once it was waited for.
     pub fn stderr(&self) -> String {
         self.said.text()
