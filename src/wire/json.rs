@@ -298,6 +298,12 @@ mod tests {
         }
 
         #[test]
+        fn doubles_come_out_as_they_went_in(value in prop_oneof![proptest::num::f64::NORMAL, -1000.0..1000.0]) {
+            let text = serde_json::to_string(&value).unwrap();
+            prop_assert_eq!(parse(text.as_bytes()).unwrap().to_string(), text);
+        }
+
+        #[test]
         fn strings_come_out_as_they_went_in(text in "[^\\x00]{0,40}") {
             let json = serde_json::to_vec(&text).unwrap();
             prop_assert_eq!(parse(&json).unwrap(), Value::String(text));
