@@ -169,9 +169,9 @@ fn role(sub: Option<Value>, scope: Option<Value>) -> Result<(String, Role), Toke
     };
     let role = match scope {
         None => {
-            let user = subject
-                .parse()
-                .map_err(|_| TokenFault::Claim("sub must be a user id of 1 to 128 bytes without control characters"))?;
+            let user = subject.parse().map_err(|_| {
+                TokenFault::Claim("sub must be a user id of 1 to 128 bytes without control characters, and not . or ..")
+            })?;
             Role::User(user)
         }
         Some(Value::String(_)) if subject.is_empty() || subject.len() > USER_ID_BYTES => {

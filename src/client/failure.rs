@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::access::AccessFault;
 use super::endpoint::ServerUrl;
-use crate::domain::ids::UserId;
 use crate::wire::event::CloseReason;
 use crate::wire::problem::{FieldError, Problem};
 
@@ -54,11 +53,6 @@ pub enum Failure {
          what lumen adds itself"
     )]
     NoRoute { asked: String },
-    /// In a path it would be taken for a step, and the call for one about somebody else.
-    #[error(
-        "a path cannot name the user {0}: . and .. are steps in it; send the request by hand, as `curl --path-as-is` does"
-    )]
-    Unnamable(UserId),
     /// The server ended the stream, and it may come back.
     #[error("the server ended the stream: {}", in_words(.reason))]
     Closed { reason: String },
@@ -80,7 +74,7 @@ impl Failure {
             Failure::Problem(problem) => status_may_pass(problem.status),
             Failure::PlainHttp(_) | Failure::OnlyHttps(_) | Failure::Untrusted { .. } => false,
             Failure::NotLumen { .. } | Failure::NoRoute { .. } | Failure::ClosedForGood { .. } => false,
-            Failure::Unnamable(_) | Failure::TokenEnded | Failure::Access(_) => false,
+            Failure::TokenEnded | Failure::Access(_) => false,
         }
     }
 

@@ -15,7 +15,7 @@ pub type Rev = u64;
 /// Milliseconds since 1970 by the wall clock.
 pub type Millis = i64;
 
-/// Who has an inbox: 1–128 bytes without control characters. Cheap to clone.
+/// Who has an inbox: 1–128 bytes without control characters, and not `.` or `..`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(Arc<str>);
@@ -27,6 +27,10 @@ pub enum UserIdFault {
     Length,
     #[error("a user id has no control characters")]
     Control,
+    /// Whoever sends a request folds such a step of a path away, escaped or not: a call about the user would be one
+    /// about another.
+    #[error("a user id is not . or .., which are steps in a path")]
+    Step,
 }
 
 impl UserId {
@@ -44,6 +48,9 @@ impl FromStr for UserId {
         }
         if text.chars().any(char::is_control) {
             return Err(UserIdFault::Control);
+        }
+        if matches!(text, "." | "..") {
+            return Err(UserIdFault::Step);
         }
         Ok(Self(text.into()))
     }
@@ -129,6 +136,8 @@ mod tests {
         assert_eq!("a\nb".parse::<UserId>(), Err(UserIdFault::Control));
         assert_eq!("a\u{0}".parse::<UserId>(), Err(UserIdFault::Control));
         assert_eq!("a\u{85}".parse::<UserId>(), Err(UserIdFault::Control));
+        assert_eq!([".", ".."].map(|step| step.parse::<UserId>()), [Err(UserIdFault::Step), Err(UserIdFault::Step)]);
+        assert!("...".parse::<UserId>().is_ok());
     }
 
     #[test]
