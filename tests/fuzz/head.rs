@@ -19,6 +19,7 @@ use lumen_inbox::store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 /// Far over what an answer takes.
@@ -38,6 +39,8 @@ static SITE: LazyLock<Site> = LazyLock::new(|| {
 });
 
 async fn start() -> (SocketAddr, String) {
+    // As every program of Rust's does, but for one whose `main` is the fuzzer's: a peer that went is no reason to end.
+    drop(signal(SignalKind::pipe()).expect("signals"));
     // Its directory is left to the system, as the process ends without a word.
     let dir = tempfile::tempdir().expect("a directory").keep();
     let keys = Keys::load_or_create(&dir.join("key")).expect("a key");
