@@ -74,6 +74,8 @@ pub const KEY_OUTLIVES_MS: i64 = 7 * 24 * 3600 * 1000;
 pub const LOG_AGE_MS: i64 = 30 * 24 * 3600 * 1000;
 /// What one step of a sweep removes at most, of one inbox or of all: it holds the writer for some ten milliseconds.
 pub const SWEEP_ROWS: usize = 1_000;
+/// Inboxes that one step changes at most: each costs as much as several rows.
+pub const SWEEP_INBOXES: usize = 250;
 
 /// Socket send buffer: at its automatic size one reader that never reads pins 3.8 MB of kernel memory.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;

@@ -13,14 +13,15 @@ use super::rows::{Found, delete, remove};
 use super::{cache::Inbox, keys};
 use crate::domain::change::{Change, Rows, What};
 use crate::domain::ids::{NotificationId, UserId};
-use crate::domain::limits::{LOG_AGE_MS, SWEEP_ROWS};
+use crate::domain::limits::{LOG_AGE_MS, SWEEP_INBOXES, SWEEP_ROWS};
 use crate::store::commit::{Answer, Outcome, Swept};
 
 const EXPIRED: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification
     WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2";
 /// Ids begin with the time at which they were made, so that their index is one of ages too.
 const AGED: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification WHERE id < ?1 ORDER BY id LIMIT ?2";
-const OLDEST_READ: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification
+/// By the index of all its rows this would walk over the unread ones, which may be a million.
+const OLDEST_READ: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification INDEXED BY notification_read
     WHERE inbox = ?1 AND read = 1 ORDER BY rev LIMIT ?2";
 const OLDEST_UNREAD: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification
     WHERE inbox = ?1 AND read = 0 ORDER BY rev LIMIT ?2";
@@ -104,7 +105,12 @@ impl Step {
             && let Some(row) = rows.next()?
         {
             let found = Found::of(row)?;
-            let chosen = self.chosen.entry(row.get(5)?).or_default();
+            let inbox: i64 = row.get(5)?;
+            if self.chosen.len() == SWEEP_INBOXES && !self.chosen.contains_key(&inbox) {
+                self.room = 0;
+                break;
+            }
+            let chosen = self.chosen.entry(inbox).or_default();
             if chosen.len() < of_inbox && self.numbers.insert(found.number) {
                 chosen.push(found);
                 self.room -= 1;

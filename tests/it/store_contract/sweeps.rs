@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lumen_inbox::domain::change::{Entry, Rows, What};
 use lumen_inbox::domain::cursor::{Cursor, Reason};
 use lumen_inbox::domain::ids::{NotificationId, Rev};
-use lumen_inbox::domain::limits::SWEEP_ROWS;
+use lumen_inbox::domain::limits::{SWEEP_INBOXES, SWEEP_ROWS};
 use lumen_inbox::store::{Error, Mark, Selection, Standing};
 use serde_json::json;
 
@@ -195,13 +195,25 @@ async fn a_step_takes_a_thousand_rows_and_over_a_hundred_are_changed() {
 #[tokio::test]
 async fn a_step_takes_a_thousand_rows_of_all_inboxes_together() {
     let (shelf, _dir) = shelf().await;
-    let drafts = (0..1_200).map(|n| lasting(&format!("u{n}"), "x", 60)).collect();
+    let drafts = (0..1_200).map(|n| lasting(&format!("u{}", n / 6), "x", 60)).collect();
     shelf.append(drafts).await.unwrap();
     shelf.skew(61 * SECOND);
     let first = shelf.store.sweep().await.unwrap();
     assert_eq!((first.rows, first.more), (SWEEP_ROWS as u64, true));
     assert_eq!(shelf.sweep().await, [200]);
-    for user in ["u0", "u600", "u1199"] {
+    for user in ["u0", "u100", "u199"] {
+        assert_eq!(shelf.counts(user).await.0, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_step_changes_a_bounded_number_of_inboxes() {
+    let (shelf, _dir) = shelf().await;
+    let drafts = (0..2 * SWEEP_INBOXES + 9).map(|n| lasting(&format!("u{n}"), "x", 60)).collect();
+    shelf.append(drafts).await.unwrap();
+    shelf.skew(61 * SECOND);
+    assert_eq!(shelf.sweep().await, [SWEEP_INBOXES as u64, SWEEP_INBOXES as u64, 9]);
+    for user in ["u0", "u300", "u508"] {
         assert_eq!(shelf.counts(user).await, (0, 0, 2));
     }
 }
