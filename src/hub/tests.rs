@@ -8,7 +8,7 @@ mod housekeeping;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Config, Hub, Request, Subscription};
@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::domain::cursor::{Cursor, Presented};
 use crate::domain::draft::check;
 use crate::domain::ids::{Millis, NotificationId, Rev};
-use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT, LOG_ENTRIES, PAGE_BYTES};
+use crate::domain::limits::{CATCH_UP_READS, HEARTBEAT, LOG_ENTRIES, MAILBOX_CHANGES, PAGE_BYTES};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Mark, Selection, Store};
 use crate::wire::event::{self, CloseReason, Event};
@@ -169,6 +169,27 @@ async fn in_time<T>(coming: impl Future<Output = T>) -> T {
 
 fn rev(block: &Block) -> Rev {
     block.id.as_deref().unwrap().split_once('-').unwrap().1.parse().unwrap()
+}
+
+/// A change that is lost on its way would be found in the store, a little later. None is: whoever is there is handed each
+/// one as it happens, before its sender is answered.
+#[tokio::test]
+async fn of_two_thousand_changes_each_is_told_as_it_happens() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    let draft = || check(serde_json::json!({"user": "ada", "type": "like", "content": "x"})).unwrap();
+    let batch = MAILBOX_CHANGES / 2;
+    for first in (1..=2_000).step_by(batch) {
+        let posted = desk.store.append((0..batch).map(|_| draft()).collect()).await.unwrap();
+        for row in posted {
+            assert_eq!(row.streams, 1);
+            let frame =
+                stream.next().now_or_never().unwrap_or_else(|| panic!("{} after {first} is not there", row.rev));
+            let frame = String::from_utf8(frame.unwrap().to_vec()).unwrap();
+            assert!(frame.contains(&format!("-{}\n", row.rev)) && !frame.contains("replayed"), "{frame}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
