@@ -17,12 +17,12 @@ use crate::store::error::Error;
 use crate::store::job::{Mark, Selection};
 
 /// What a mark did to an inbox: so many rows or counts, told as this.
-struct Done {
+struct Effect {
     changed: u64,
     told: Option<(What, Rows)>,
 }
 
-const NOTHING: Done = Done { changed: 0, told: None };
+const NOTHING: Effect = Effect { changed: 0, told: None };
 
 /// Marks rows of the user's inbox. An inbox that is not there has no rows to mark, and is not made.
 pub(super) fn mark(
@@ -84,7 +84,7 @@ fn set_read(group: &Group, number: i64, read: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn read(group: &Group, inbox: &mut Inbox, rows: Vec<Found>) -> Result<Done, Fault> {
+fn read(group: &Group, inbox: &mut Inbox, rows: Vec<Found>) -> Result<Effect, Fault> {
     let mut ids = Vec::new();
     for row in rows.into_iter().filter(|row| !row.read) {
         set_read(group, row.number, true)?;
@@ -92,20 +92,20 @@ fn read(group: &Group, inbox: &mut Inbox, rows: Vec<Found>) -> Result<Done, Faul
         ids.push(row.id);
     }
     let told = (!ids.is_empty()).then(|| (What::Read, Rows::Ids(ids.clone())));
-    Ok(Done { changed: ids.len() as u64, told })
+    Ok(Effect { changed: ids.len() as u64, told })
 }
 
-fn unread(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Done, Fault> {
+fn unread(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Effect, Fault> {
     if !row.read {
         return Ok(NOTHING);
     }
     set_read(group, row.number, false)?;
     inbox.unread += 1;
     inbox.unseen += u64::from(row.rev > inbox.seen);
-    Ok(Done { changed: 1, told: Some((What::Unread, Rows::Ids(vec![row.id]))) })
+    Ok(Effect { changed: 1, told: Some((What::Unread, Rows::Ids(vec![row.id]))) })
 }
 
-fn read_up_to(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
+fn read_up_to(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Effect, Fault> {
     let rev = rev.min(inbox.head);
     let unseen = count_unread(group, inbox, inbox.seen, rev)?;
     let mut update = group
@@ -115,11 +115,11 @@ fn read_up_to(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault>
     inbox.unread -= changed;
     inbox.unseen -= unseen;
     let told = (changed > 0).then_some((What::Read, Rows::UpTo(rev)));
-    Ok(Done { changed, told })
+    Ok(Effect { changed, told })
 }
 
 /// The mark rises also where no count falls, which takes no rev.
-fn seen(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
+fn seen(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Effect, Fault> {
     let rev = rev.min(inbox.head);
     if rev <= inbox.seen {
         return Ok(NOTHING);
@@ -127,13 +127,13 @@ fn seen(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
     let fell = count_unread(group, inbox, inbox.seen, rev)?;
     inbox.seen = rev;
     inbox.unseen -= fell;
-    Ok(Done { changed: fell, told: (fell > 0).then_some((What::Seen, Rows::UpTo(rev))) })
+    Ok(Effect { changed: fell, told: (fell > 0).then_some((What::Seen, Rows::UpTo(rev))) })
 }
 
-fn delete(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Done, Fault> {
+fn delete(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Effect, Fault> {
     remove(group, inbox, &row)?;
     keys::outlive(group.connection, inbox.id, &row, group.now)?;
-    Ok(Done { changed: 1, told: Some((What::Deleted, Rows::Ids(vec![row.id]))) })
+    Ok(Effect { changed: 1, told: Some((What::Deleted, Rows::Ids(vec![row.id]))) })
 }
 
 /// Unread rows with a rev over `above`, up to `rev`.
