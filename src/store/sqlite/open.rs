@@ -27,7 +27,7 @@ const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 /// Pages that the writer keeps in memory, in KiB (SQLite wants it negative): the ends of its tables and indexes.
 const WRITER_CACHE_KIB: i64 = -16 * 1024;
 /// Statements kept prepared on a connection: all of ours.
-const STATEMENTS: usize = 64;
+pub(super) const STATEMENTS: usize = 64;
 /// The file was made before, and its path is no URI.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 /// The first SQLite without the bug that loses commits when the log is reset.

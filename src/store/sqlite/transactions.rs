@@ -8,6 +8,7 @@ use super::append::append;
 use super::cache::Cache;
 use super::erase::{erase, refuse_before};
 use super::group::{Context, Group};
+use super::open::STATEMENTS;
 use super::overfull::Overfull;
 use super::retract::retract;
 use super::schema;
@@ -20,8 +21,9 @@ use crate::store::commit::{Answer, Outcome, Retracted, Swept};
 use crate::store::refusals::Refusals;
 
 /// A database in memory and what its writer knows of it, for inboxes of three rows at most.
-fn desk() -> (Connection, Context) {
+pub(super) fn desk() -> (Connection, Context) {
     let mut connection = Connection::open_in_memory().unwrap();
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     schema::migrate(&mut connection).unwrap();
     let context = Context {
         cache: Arc::new(Cache::default()),
@@ -35,7 +37,11 @@ fn desk() -> (Connection, Context) {
 }
 
 /// One transaction at this time, committed.
-fn commit<T>((connection, context): &(Connection, Context), now: i64, work: impl FnOnce(&mut Group) -> T) -> T {
+pub(super) fn commit<T>(
+    (connection, context): &(Connection, Context),
+    now: i64,
+    work: impl FnOnce(&mut Group) -> T,
+) -> T {
     let transaction = connection.unchecked_transaction().unwrap();
     let mut group = Group::new(&transaction, context, now);
     let done = work(&mut group);
@@ -46,7 +52,7 @@ fn commit<T>((connection, context): &(Connection, Context), now: i64, work: impl
     done
 }
 
-fn ada() -> UserId {
+pub(super) fn ada() -> UserId {
     "ada".parse().unwrap()
 }
 

@@ -1,0 +1,43 @@
+//! What the writer's jobs cost: they hold up everyone, so that none looks at rows which it leaves as they are.
+
+use rusqlite::{Connection, StatementStatus, params};
+
+use super::group::Context;
+use super::sweep::{OLDEST_READ, OLDEST_UNREAD, sweep};
+use super::transactions::{ada, commit, desk};
+
+/// Steps of SQLite's machine that this statement has taken.
+fn steps((connection, _): &(Connection, Context), sql: &str) -> i32 {
+    connection.prepare_cached(sql).unwrap().get_status(StatementStatus::VmStep)
+}
+
+/// A desk on which ada's inbox has so many rows, all read, of which the oldest have a life that ends at once.
+fn desk_with_read_rows(rows: i64, expired: i64) -> (Connection, Context) {
+    let desk = desk();
+    let (connection, context) = &desk;
+    connection.execute("INSERT INTO inbox (user, head, rows) VALUES ('ada', ?1, ?1)", [rows]).unwrap();
+    let insert = "WITH RECURSIVE revs (rev) AS (VALUES (1) UNION ALL SELECT rev + 1 FROM revs WHERE rev < ?1)
+        INSERT INTO notification (inbox, rev, id, type, body, read, created_at, expires_at)
+        SELECT 1, rev, CAST(printf('%016d', rev) AS BLOB), 'like', '{}', 1, 0, IIF(rev <= ?2, 0, NULL) FROM revs";
+    connection.execute(insert, params![rows, expired]).unwrap();
+    let inbox = commit(&desk, 0, |group| group.inbox(&ada()).unwrap().unwrap());
+    context.overfull.look_at([&inbox].into_iter());
+    desk
+}
+
+#[test]
+fn rows_enough_that_are_read_are_not_followed_by_a_walk_to_the_unread() {
+    let desk = desk_with_read_rows(500, 0);
+    commit(&desk, 1_000, |group| sweep(group).unwrap());
+    assert!(steps(&desk, OLDEST_READ) > 0);
+    assert_eq!(steps(&desk, OLDEST_UNREAD), 0);
+}
+
+/// Neither, where what has ended is enough already.
+#[test]
+fn rows_enough_that_have_ended_are_followed_by_no_walk() {
+    let desk = desk_with_read_rows(500, 497);
+    commit(&desk, 1_000, |group| sweep(group).unwrap());
+    assert_eq!(desk.1.cache.get(&ada()).unwrap().rows, 3);
+    assert_eq!((steps(&desk, OLDEST_READ), steps(&desk, OLDEST_UNREAD)), (0, 0));
+}
