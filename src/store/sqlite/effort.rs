@@ -5,6 +5,8 @@ use rusqlite::{Connection, StatementStatus, params};
 use super::group::Context;
 use super::sweep::{OLDEST_READ, OLDEST_UNREAD, sweep};
 use super::transactions::{ada, commit, desk};
+use crate::domain::limits::LOG_AGE_MS;
+use crate::store::commit::{Answer, Swept};
 
 /// Steps of SQLite's machine that this statement has taken.
 fn steps((connection, _): &(Connection, Context), sql: &str) -> i32 {
@@ -40,4 +42,23 @@ fn rows_enough_that_have_ended_are_followed_by_no_walk() {
     commit(&desk, 1_000, |group| sweep(group).unwrap());
     assert_eq!(desk.1.cache.get(&ada()).unwrap().rows, 3);
     assert_eq!((steps(&desk, OLDEST_READ), steps(&desk, OLDEST_UNREAD)), (0, 0));
+}
+
+/// The clock went back after most of these entries, so that all of an inbox go for the sake of its newest.
+#[test]
+fn a_step_stops_at_the_inbox_whose_log_takes_the_last_of_its_room() {
+    let desk = desk();
+    let log = "WITH RECURSIVE revs (rev) AS (VALUES (1) UNION ALL SELECT rev + 1 FROM revs WHERE rev < 600)
+        INSERT INTO log (inbox, rev, what, at) SELECT ?1, rev, 'read', IIF(rev = 600, 1, 1000) FROM revs";
+    for inbox in 1..=3 {
+        desk.0.execute("INSERT INTO inbox (user, head, logged) VALUES (?1, 600, 600)", [inbox.to_string()]).unwrap();
+        desk.0.execute(log, [inbox]).unwrap();
+    }
+    let step = || match commit(&desk, LOG_AGE_MS + 1, |group| sweep(group).unwrap()).answer {
+        Answer::Swept(Swept { more, .. }) => more,
+        other => panic!("another's answer: {other:?}"),
+    };
+    let left = || desk.0.query_row("SELECT COUNT(*) FROM log", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((step(), left()), (true, 600));
+    assert_eq!((step(), left()), (false, 0));
 }

@@ -138,12 +138,16 @@ impl Step {
         Ok(changes)
     }
 
-    /// All that is older than the newest entry that is too old goes with it: the log has no holes.
+    /// All that is older than the newest entry that is too old goes with it: the log has no holes. That may be more than
+    /// was counted for, where the clock once went back, but never more than the log of the last inbox.
     fn drop_old_log(&mut self, group: &mut Group) -> Result<(), Fault> {
         let mut select = group.connection.prepare_cached(OLD_LOG)?;
         let oldest_kept = group.now - LOG_AGE_MS;
         let found = select.query_map(params![oldest_kept, self.room as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
         for (id, newest) in found.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
+            if self.room == 0 {
+                break;
+            }
             let dropped = group.connection.prepare_cached(OLD_LOG_OF)?.execute([id, newest])?;
             self.room = self.room.saturating_sub(dropped);
             if let Some((user, mut inbox)) = owned(group, id)? {
