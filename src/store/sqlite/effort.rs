@@ -3,10 +3,13 @@
 use rusqlite::{Connection, StatementStatus, params};
 
 use super::group::Context;
+use super::mark::{COUNT_UNSEEN, READ_UP_TO, mark};
 use super::sweep::{OLDEST_READ, OLDEST_UNREAD, sweep};
 use super::transactions::{ada, commit, desk};
+use crate::domain::ids::NotificationId;
 use crate::domain::limits::LOG_AGE_MS;
-use crate::store::commit::{Answer, Swept};
+use crate::store::commit::{Answer, Marked, Swept};
+use crate::store::job::{Mark, Selection};
 
 /// Steps of SQLite's machine that this statement has taken.
 fn steps((connection, _): &(Connection, Context), sql: &str) -> i32 {
@@ -61,4 +64,33 @@ fn a_step_stops_at_the_inbox_whose_log_takes_the_last_of_its_room() {
     let left = || desk.0.query_row("SELECT COUNT(*) FROM log", [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!((step(), left()), (true, 600));
     assert_eq!((step(), left()), (false, 0));
+}
+
+fn marked(desk: &(Connection, Context), mark_as: &Mark) -> Marked {
+    match commit(desk, 1_000, |group| mark(group, &ada(), mark_as, None).unwrap().unwrap()).answer {
+        Answer::Marked(marked) => marked,
+        other => panic!("another's answer: {other:?}"),
+    }
+}
+
+#[test]
+fn where_nothing_is_unread_or_unseen_no_mark_looks_for_it() {
+    let desk = desk_with_read_rows(500, 0);
+    for mark in [Mark::Read(Selection::All), Mark::Read(Selection::UpTo(400)), Mark::Seen(300)] {
+        assert_eq!(marked(&desk, &mark).changed, 0);
+    }
+    assert_eq!((steps(&desk, READ_UP_TO), steps(&desk, COUNT_UNSEEN)), (0, 0));
+    assert_eq!(desk.1.cache.get(&ada()).unwrap().seen, 300, "the mark rises all the same");
+}
+
+#[test]
+fn what_is_unread_and_seen_is_not_counted_as_unseen() {
+    let desk = desk_with_read_rows(500, 0);
+    let id = desk.0.query_row("SELECT id FROM notification WHERE rev = 7", [], |row| row.get(0)).unwrap();
+    marked(&desk, &Mark::Seen(10));
+    assert_eq!(marked(&desk, &Mark::Unread(NotificationId::from_bytes(id))).counts.unread, 1);
+    let read = marked(&desk, &Mark::Read(Selection::All));
+    assert_eq!((read.changed, read.counts.unread), (1, 0));
+    assert!(steps(&desk, READ_UP_TO) > 0);
+    assert_eq!(steps(&desk, COUNT_UNSEEN), 0);
 }

@@ -16,6 +16,11 @@ use crate::store::commit::{Answer, Marked, Outcome};
 use crate::store::error::Error;
 use crate::store::job::{Mark, Selection};
 
+/// Both walk over all rows of the inbox up to the rev, since read ones are told from others only by looking.
+pub(super) const READ_UP_TO: &str = "UPDATE notification SET read = 1 WHERE inbox = ?1 AND rev <= ?2 AND read = 0";
+pub(super) const COUNT_UNSEEN: &str =
+    "SELECT COUNT(*) FROM notification WHERE inbox = ?1 AND rev > ?2 AND rev <= ?3 AND read = 0";
+
 /// What a mark did to an inbox: so many rows or counts, told as this.
 struct Effect {
     changed: u64,
@@ -106,11 +111,12 @@ fn unread(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Effect, Fault>
 }
 
 fn read_up_to(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Effect, Fault> {
+    if inbox.unread == 0 {
+        return Ok(NOTHING);
+    }
     let rev = rev.min(inbox.head);
-    let unseen = count_unread(group, inbox, inbox.seen, rev)?;
-    let mut update = group
-        .connection
-        .prepare_cached("UPDATE notification SET read = 1 WHERE inbox = ?1 AND rev <= ?2 AND read = 0")?;
+    let unseen = count_unseen(group, inbox, rev)?;
+    let mut update = group.connection.prepare_cached(READ_UP_TO)?;
     let changed = update.execute(params![inbox.id, rev as i64])? as u64;
     inbox.unread -= changed;
     inbox.unseen -= unseen;
@@ -124,7 +130,7 @@ fn seen(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Effect, Fault> {
     if rev <= inbox.seen {
         return Ok(NOTHING);
     }
-    let fell = count_unread(group, inbox, inbox.seen, rev)?;
+    let fell = count_unseen(group, inbox, rev)?;
     inbox.seen = rev;
     inbox.unseen -= fell;
     Ok(Effect { changed: fell, told: (fell > 0).then_some((What::Seen, Rows::UpTo(rev))) })
@@ -136,11 +142,12 @@ fn delete(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Effect, Fault>
     Ok(Effect { changed: 1, told: Some((What::Deleted, Rows::Ids(vec![row.id]))) })
 }
 
-/// Unread rows with a rev over `above`, up to `rev`.
-fn count_unread(group: &Group, inbox: &Inbox, above: Rev, rev: Rev) -> Result<u64, Fault> {
-    let mut select = group
-        .connection
-        .prepare_cached("SELECT COUNT(*) FROM notification WHERE inbox = ?1 AND rev > ?2 AND rev <= ?3 AND read = 0")?;
-    let count: i64 = select.query_row(params![inbox.id, above as i64, rev as i64], |row| row.get(0))?;
+/// Unread rows over the seen mark, up to `rev`.
+fn count_unseen(group: &Group, inbox: &Inbox, rev: Rev) -> Result<u64, Fault> {
+    if inbox.unseen == 0 {
+        return Ok(0);
+    }
+    let mut select = group.connection.prepare_cached(COUNT_UNSEEN)?;
+    let count: i64 = select.query_row(params![inbox.id, inbox.seen as i64, rev as i64], |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }
