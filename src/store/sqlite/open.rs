@@ -108,7 +108,7 @@ fn prepare(connection: &mut Connection, path: &Path, inbox_rows: u64) -> Result<
     Ok((secret, survey(connection, inbox_rows).map_err(fault)?))
 }
 
-fn survey(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Survey> {
+pub(super) fn survey(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Survey> {
     let mut survey = Survey { not_before: HashMap::new(), overfull: Vec::new() };
     let mut select = connection.prepare(
         "SELECT id, rows > ?1, user, not_before FROM inbox
@@ -119,8 +119,8 @@ fn survey(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Survey> 
         if inbox.get(1)? {
             survey.overfull.push(inbox.get(0)?);
         }
-        if let (Ok(user), Some(not_before)) = (inbox.get_ref(2)?.as_str()?.parse(), inbox.get(3)?) {
-            survey.not_before.insert(user, not_before);
+        if let Some(not_before) = inbox.get(3)? {
+            survey.not_before.insert(UserId::stored(inbox.get_ref(2)?.as_str()?), not_before);
         }
     }
     Ok(survey)

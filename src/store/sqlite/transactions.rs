@@ -1,5 +1,6 @@
 //! What the writer's jobs do to each other when they meet in one transaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -8,7 +9,7 @@ use super::append::append;
 use super::cache::Cache;
 use super::erase::{erase, refuse_before};
 use super::group::{Context, Group};
-use super::open::STATEMENTS;
+use super::open::{STATEMENTS, survey};
 use super::overfull::Overfull;
 use super::retract::retract;
 use super::schema;
@@ -149,4 +150,16 @@ fn a_transaction_that_is_rolled_back_teaches_nothing() {
     assert_eq!((desk.1.overfull.from(0), desk.1.cache.get(&ada())), (Some(1), before));
     assert_eq!(desk.1.refusals.not_before(&ada()), None);
     commit(&desk, 1_000, |group| assert_eq!(swept(&sweep(group).unwrap()), (2, 1)));
+}
+
+/// A name that older rules let in is still whose inbox it is: it holds up no sweep, and its tokens stay refused.
+#[test]
+fn a_name_of_older_rules_is_as_good_as_any() {
+    let desk = desk();
+    commit(&desk, 1_000, |group| fill(group, 0..5));
+    desk.0.execute("UPDATE inbox SET user = '..', not_before = 7", []).unwrap();
+    commit(&desk, 1_000, |group| assert_eq!(swept(&sweep(group).unwrap()), (2, 1)));
+    let survey = survey(&desk.0, 2).unwrap();
+    assert_eq!(survey.not_before, HashMap::from([(UserId::stored(".."), 7)]));
+    assert_eq!(survey.overfull, [1]);
 }
