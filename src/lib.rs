@@ -20,7 +20,7 @@
 //!    home/        dir lock                                       the data directory
 //! 0  domain/      draft notification change ids cursor limits …  values and rules; no IO, no async, no clock
 //!    wire/        event sse api json problem                     what goes over the wire, both directions
-//!    budget  clock  random  telemetry  shutdown  exit  standing
+//!    budget  clock  random  telemetry  shutdown  exit  ownership
 //! ```
 //!
 //! **One notification.** `http/api/publish` reads a draft, `domain/draft` checks it, `store` queues the job, its
@@ -44,9 +44,9 @@ pub mod exit;
 pub mod home;
 pub mod http;
 pub mod hub;
+pub mod ownership;
 pub mod random;
 pub mod shutdown;
-pub mod standing;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

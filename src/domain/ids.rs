@@ -34,6 +34,11 @@ pub enum UserIdFault {
 }
 
 impl UserId {
+    /// What the store kept of a checked one, whatever the rules were then.
+    pub fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

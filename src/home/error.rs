@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::standing::Standing;
+use crate::ownership::Ownership;
 
 /// Why a data directory cannot be used: what, why and the cure, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -17,10 +17,10 @@ pub enum HomeError {
     Missing { path: PathBuf },
     #[error("{} is no directory: give the path of a directory with --data-dir", .path.display())]
     NotADirectory { path: PathBuf },
-    #[error("{} cannot be used as the data directory: {source}{standing}: {}", .path.display(), cure(source, DIRECTORY))]
-    Unusable { path: PathBuf, source: io::Error, standing: Standing },
-    #[error("the data directory's file {} cannot be used: {source}{standing}: {}", .path.display(), cure(source, FILE))]
-    UnusableFile { path: PathBuf, source: io::Error, standing: Standing },
+    #[error("{} cannot be used as the data directory: {source}{ownership}: {}", .path.display(), cure(source, DIRECTORY))]
+    Unusable { path: PathBuf, source: io::Error, ownership: Ownership },
+    #[error("the data directory's file {} cannot be used: {source}{ownership}: {}", .path.display(), cure(source, FILE))]
+    UnusableFile { path: PathBuf, source: io::Error, ownership: Ownership },
     #[error(
         "the data directory {} lies on a network file system ({kind}), on whose locks and fsync no database can rely: name \
          a directory on a disk of this host with --data-dir", .path.display()
@@ -47,13 +47,13 @@ fn cure(fault: &io::Error, of_rights: &'static str) -> &'static str {
 
 impl HomeError {
     pub(super) fn unusable(path: &Path, source: io::Error) -> Self {
-        HomeError::Unusable { path: path.to_owned(), source, standing: Standing::of(path) }
+        HomeError::Unusable { path: path.to_owned(), source, ownership: Ownership::of(path) }
     }
 
     /// Of a file in `dir`: at fault is the file if it is there, else the directory in which it cannot be made.
     pub(super) fn unusable_file(dir: &Path, path: &Path, source: io::Error) -> Self {
         if path.symlink_metadata().is_ok() {
-            HomeError::UnusableFile { path: path.to_owned(), source, standing: Standing::of(path) }
+            HomeError::UnusableFile { path: path.to_owned(), source, ownership: Ownership::of(path) }
         } else {
             HomeError::unusable(dir, source)
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::ids::UserId;
-use crate::standing::Standing;
+use crate::ownership::Ownership;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -55,16 +55,16 @@ pub enum Fatal {
 /// Why a database was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("cannot open the database {}: {why}{standing}", .path.display())]
-    Unusable { path: PathBuf, why: String, standing: Standing },
+    #[error("cannot open the database {}: {why}{ownership}", .path.display())]
+    Unusable { path: PathBuf, why: String, ownership: Ownership },
     #[error("storage I/O error: cannot open the database {}: {why}", .path.display())]
     Io { path: PathBuf, why: String },
     #[error("{} is {what}, and no plain file", .path.display())]
     NotAFile { path: PathBuf, what: &'static str },
-    #[error("{} belongs to another user{standing}", .path.display())]
-    NotOurs { path: PathBuf, standing: Standing },
-    #[error("{} can be written by others{standing}", .path.display())]
-    OpenToOthers { path: PathBuf, standing: Standing },
+    #[error("{} belongs to another user{ownership}", .path.display())]
+    NotOurs { path: PathBuf, ownership: Ownership },
+    #[error("{} can be written by others{ownership}", .path.display())]
+    OpenToOthers { path: PathBuf, ownership: Ownership },
     #[error("{} is there, but not the database that it is the log of", .log.display())]
     LogAlone { log: PathBuf },
     #[error("no room to open the database {}: the disk is full", .path.display())]
@@ -84,13 +84,13 @@ pub enum OpenError {
 impl OpenError {
     /// Of a file that is at fault itself if it is there, else the directory in which it cannot be made.
     pub(super) fn unusable(path: &Path, why: impl ToString) -> Self {
-        OpenError::Unusable { path: path.to_owned(), why: why.to_string(), standing: Standing::of(path) }
+        OpenError::Unusable { path: path.to_owned(), why: why.to_string(), ownership: Ownership::of(path) }
     }
 
     /// Of a database whose own files are all well: at fault is the directory.
     pub(super) fn unusable_directory(path: &Path, why: impl ToString) -> Self {
-        let standing = Standing::of(path.parent().unwrap_or(path));
-        OpenError::Unusable { path: path.to_owned(), why: why.to_string(), standing }
+        let ownership = Ownership::of(path.parent().unwrap_or(path));
+        OpenError::Unusable { path: path.to_owned(), why: why.to_string(), ownership }
     }
 
     /// What to do about it.

@@ -62,12 +62,17 @@ pub(super) enum Task {
 /// A row's weight beside its texts, for the queue's bound in bytes.
 const ROW_BYTES: usize = 128;
 
+/// What a mark up to a rev weighs: it may look at all rows of an inbox, some 20 ms where those are 10,000 and lie far
+/// apart. So eleven of them make a group of the writer.
+const WALK_ROWS: usize = 100;
+
 impl Job {
-    /// Rows that it names, of which the queue holds a bounded number.
+    /// Rows that it names, or as many as it weighs, of which the queue holds a bounded number.
     pub fn rows(&self) -> usize {
         match &self.task {
             Task::Append(drafts) => drafts.iter().map(|draft| draft.users.len()).sum(),
             Task::Mark { mark: Mark::Read(Selection::Ids(ids)), .. } => ids.len().max(1),
+            Task::Mark { mark: Mark::Read(Selection::UpTo(_) | Selection::All), .. } => WALK_ROWS,
             Task::Finish => 0,
             _ => 1,
         }

@@ -79,14 +79,14 @@ impl Store {
         let (commits_in, commits) = commit::channel();
         let (failed_in, failed) = watch::channel(None);
         let cache = Arc::new(Cache::default());
-        let refusals = Arc::new(Refusals::new(opened.standing.not_before));
+        let refusals = Arc::new(Refusals::new(opened.survey.not_before));
         let writable = Arc::<Writable>::default();
         let rounds = Rounds { files: opened.files.clone(), writable: writable.clone(), failed: failed_in.clone() };
         let caretaker = Caretaker::start(opened.caretaker, rounds);
         let context = Context {
             cache: cache.clone(),
             refusals: refusals.clone(),
-            overfull: Overfull::new(config.inbox_rows, opened.standing.overfull),
+            overfull: Overfull::new(config.inbox_rows, opened.survey.overfull),
             secret: opened.secret.clone(),
             generation: opened.generation,
             max_age: i64::try_from(config.max_age.as_millis()).unwrap_or(i64::MAX),

@@ -89,6 +89,7 @@ mod tests {
 
     use super::*;
     use crate::domain::draft::check;
+    use crate::store::job::{Mark, Selection};
 
     fn job(users: usize) -> Job {
         let users: Vec<String> = (0..users).map(|n| format!("u{n}")).collect();
@@ -115,6 +116,21 @@ mod tests {
         assert_eq!(admitted, QUEUE_BYTES.div_ceil(heavy().bytes()));
         while jobs.next_waiting().is_some() {}
         assert_eq!(std::iter::repeat_with(|| queue.admit(heavy())).take_while(Result::is_ok).count(), admitted);
+    }
+
+    /// Each may look at a whole inbox: as many of them as of single rows would hold the writer, and all callers, for long.
+    #[test]
+    fn a_mark_up_to_a_rev_weighs_more_than_a_row() {
+        let (queue, _jobs) = Queue::new();
+        let mark = |selection| {
+            let task = Task::Mark { user: "u".parse().unwrap(), mark: Mark::Read(selection), origin: None };
+            Job { task, reply: oneshot::channel().0 }
+        };
+        for selection in [Selection::All, Selection::UpTo(1)] {
+            assert!(mark(selection).rows() >= 50);
+        }
+        let admitted = std::iter::repeat_with(|| queue.admit(mark(Selection::All))).take_while(Result::is_ok).count();
+        assert!((10..=QUEUE_ROWS / 50).contains(&admitted), "{admitted}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::source::{Fault, Source};
 
 /// The rooms of each floor, the lowest first. A room need not be there yet.
 const FLOORS: [&[&str]; 5] = [
-    &["domain", "wire", "budget", "clock", "random", "telemetry", "shutdown", "exit", "standing", "web"],
+    &["domain", "wire", "budget", "clock", "random", "telemetry", "shutdown", "exit", "ownership", "web"],
     &["store", "auth", "home"],
     &["hub", "client"],
     &["http", "loadtest"],

@@ -47,7 +47,7 @@ fn give(path: &Path) {
 }
 
 /// Whose it is and with which mode, as a refusal has it.
-fn standing(path: &Path) -> String {
+fn ownership(path: &Path) -> String {
     let facts = path.metadata().unwrap();
     format!("{} belongs to uid {} with mode {:04o}, this is uid 0", path.display(), facts.uid(), facts.mode() & 0o7777)
 }
@@ -60,8 +60,8 @@ async fn a_directory_that_is_not_its_own_to_write_is_told() {
     let refused = async |prepare: fn(&Path), words: &[&str]| {
         let launch = used().await;
         prepare(launch.dir());
-        let standing = standing(launch.dir());
-        assert_refused(launch.wrapper(BOUND_BY_RIGHTS), &[words, &[&standing]].concat()).await;
+        let ownership = ownership(launch.dir());
+        assert_refused(launch.wrapper(BOUND_BY_RIGHTS), &[words, &[&ownership]].concat()).await;
     };
     let without_log = |dir: &Path| {
         fs::remove_file(dir.join("lumen.db-wal")).unwrap();
@@ -99,7 +99,7 @@ async fn a_directory_that_cannot_be_made_is_told() {
     let told = format!("error: {} cannot be used as the data directory: Permission denied", below.display());
     let last = done.stderr.lines().last().unwrap_or_default();
     assert_eq!((done.code, last.starts_with(&told)), (Some(1), true), "{}", done.stderr);
-    for word in [&standing(owned.path()), "or name another directory with --data-dir"] {
+    for word in [&ownership(owned.path()), "or name another directory with --data-dir"] {
         assert!(last.contains(word), "{}", done.stderr);
     }
 }
@@ -112,7 +112,7 @@ async fn a_disk_that_is_mounted_to_be_read_is_told() {
     let launch = used().await;
     let dir = launch.dir().to_owned();
     let wrapper = mounts(&dir, "mount --bind $dir $dir && mount -o remount,bind,ro $dir");
-    let words = ["Read-only file system", &standing(&dir.join("lumen.lock")), "mount it for writing"];
+    let words = ["Read-only file system", &ownership(&dir.join("lumen.lock")), "mount it for writing"];
     assert_refused(launch.wrapper(wrapper), &words).await;
 }
 
@@ -165,8 +165,8 @@ async fn files_of_others_and_files_that_are_none_are_refused() {
             assert!(launch.dir().join(path).exists(), "{path} stays behind");
         }
         prepare(launch.dir());
-        let standing = standing(&launch.dir().join(name));
-        assert_refused(launch.wrapper(BOUND_BY_RIGHTS), &[&words[..], &[&standing]].concat()).await;
+        let ownership = ownership(&launch.dir().join(name));
+        assert_refused(launch.wrapper(BOUND_BY_RIGHTS), &[&words[..], &[&ownership]].concat()).await;
     }
     let replaced = async |name: &str, by: fn(&Path), words: &[&str]| {
         let launch = used().await;

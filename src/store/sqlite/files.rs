@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::standing::{Standing, own_uid};
+use crate::ownership::{Ownership, own_uid};
 use crate::store::error::{Fatal, OpenError};
 
 /// Write bits of a file's group and of others.
@@ -87,10 +87,10 @@ fn check(path: &Path, facts: &Metadata, own: Option<u32>) -> Result<(), OpenErro
         return Err(OpenError::NotAFile { path: path.to_owned(), what });
     }
     if own.is_some_and(|own| own != facts.uid()) {
-        return Err(OpenError::NotOurs { path: path.to_owned(), standing: Standing::of(path) });
+        return Err(OpenError::NotOurs { path: path.to_owned(), ownership: Ownership::of(path) });
     }
     if facts.mode() & OTHERS_WRITE != 0 {
-        return Err(OpenError::OpenToOthers { path: path.to_owned(), standing: Standing::of(path) });
+        return Err(OpenError::OpenToOthers { path: path.to_owned(), ownership: Ownership::of(path) });
     }
     // SQLite would not say which one it is that it cannot open.
     let opened = OpenOptions::new().read(true).write(true).open(path);

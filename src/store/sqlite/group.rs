@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::overfull::Overfull;
 use crate::domain::change::{Change, Entry, Logged, Rows, What};
 use crate::domain::cursor::{Epoch, EpochSecret};
-use crate::domain::ids::{Millis, NotificationId, Rev, UserId, UserIdFault};
+use crate::domain::ids::{Millis, NotificationId, Rev, UserId};
 use crate::domain::limits::{EVENT_IDS, GENERATIONS, LOG_ENTRIES};
 use crate::store::refusals::Refusals;
 
@@ -80,8 +80,7 @@ impl<'a> Group<'a> {
     pub fn owner(&self, inbox: i64) -> Result<Option<UserId>, Fault> {
         let mut select = self.connection.prepare_cached("SELECT user FROM inbox WHERE id = ?1")?;
         let user: Option<Option<String>> = select.query_row([inbox], |row| row.get(0)).optional()?;
-        let user = user.flatten().map(|user| user.parse());
-        user.transpose().map_err(|fault: UserIdFault| Fault::Job(fault.to_string()))
+        Ok(user.flatten().map(|user| UserId::stored(&user)))
     }
 
     /// Takes the next rev. The first one of an inbox in this run of the server notes the generation.

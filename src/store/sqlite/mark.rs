@@ -16,13 +16,18 @@ use crate::store::commit::{Answer, Marked, Outcome};
 use crate::store::error::Error;
 use crate::store::job::{Mark, Selection};
 
+/// Both walk over all rows of the inbox up to the rev, since read ones are told from others only by looking.
+pub(super) const READ_UP_TO: &str = "UPDATE notification SET read = 1 WHERE inbox = ?1 AND rev <= ?2 AND read = 0";
+pub(super) const COUNT_UNSEEN: &str =
+    "SELECT COUNT(*) FROM notification WHERE inbox = ?1 AND rev > ?2 AND rev <= ?3 AND read = 0";
+
 /// What a mark did to an inbox: so many rows or counts, told as this.
-struct Done {
+struct Effect {
     changed: u64,
     told: Option<(What, Rows)>,
 }
 
-const NOTHING: Done = Done { changed: 0, told: None };
+const NOTHING: Effect = Effect { changed: 0, told: None };
 
 /// Marks rows of the user's inbox. An inbox that is not there has no rows to mark, and is not made.
 pub(super) fn mark(
@@ -84,7 +89,7 @@ fn set_read(group: &Group, number: i64, read: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn read(group: &Group, inbox: &mut Inbox, rows: Vec<Found>) -> Result<Done, Fault> {
+fn read(group: &Group, inbox: &mut Inbox, rows: Vec<Found>) -> Result<Effect, Fault> {
     let mut ids = Vec::new();
     for row in rows.into_iter().filter(|row| !row.read) {
         set_read(group, row.number, true)?;
@@ -92,55 +97,57 @@ fn read(group: &Group, inbox: &mut Inbox, rows: Vec<Found>) -> Result<Done, Faul
         ids.push(row.id);
     }
     let told = (!ids.is_empty()).then(|| (What::Read, Rows::Ids(ids.clone())));
-    Ok(Done { changed: ids.len() as u64, told })
+    Ok(Effect { changed: ids.len() as u64, told })
 }
 
-fn unread(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Done, Fault> {
+fn unread(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Effect, Fault> {
     if !row.read {
         return Ok(NOTHING);
     }
     set_read(group, row.number, false)?;
     inbox.unread += 1;
     inbox.unseen += u64::from(row.rev > inbox.seen);
-    Ok(Done { changed: 1, told: Some((What::Unread, Rows::Ids(vec![row.id]))) })
+    Ok(Effect { changed: 1, told: Some((What::Unread, Rows::Ids(vec![row.id]))) })
 }
 
-fn read_up_to(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
+fn read_up_to(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Effect, Fault> {
+    if inbox.unread == 0 {
+        return Ok(NOTHING);
+    }
     let rev = rev.min(inbox.head);
-    let unseen = count_unread(group, inbox, inbox.seen, rev)?;
-    let mut update = group
-        .connection
-        .prepare_cached("UPDATE notification SET read = 1 WHERE inbox = ?1 AND rev <= ?2 AND read = 0")?;
+    let unseen = count_unseen(group, inbox, rev)?;
+    let mut update = group.connection.prepare_cached(READ_UP_TO)?;
     let changed = update.execute(params![inbox.id, rev as i64])? as u64;
     inbox.unread -= changed;
     inbox.unseen -= unseen;
     let told = (changed > 0).then_some((What::Read, Rows::UpTo(rev)));
-    Ok(Done { changed, told })
+    Ok(Effect { changed, told })
 }
 
 /// The mark rises also where no count falls, which takes no rev.
-fn seen(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Done, Fault> {
+fn seen(group: &Group, inbox: &mut Inbox, rev: Rev) -> Result<Effect, Fault> {
     let rev = rev.min(inbox.head);
     if rev <= inbox.seen {
         return Ok(NOTHING);
     }
-    let fell = count_unread(group, inbox, inbox.seen, rev)?;
+    let fell = count_unseen(group, inbox, rev)?;
     inbox.seen = rev;
     inbox.unseen -= fell;
-    Ok(Done { changed: fell, told: (fell > 0).then_some((What::Seen, Rows::UpTo(rev))) })
+    Ok(Effect { changed: fell, told: (fell > 0).then_some((What::Seen, Rows::UpTo(rev))) })
 }
 
-fn delete(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Done, Fault> {
+fn delete(group: &Group, inbox: &mut Inbox, row: Found) -> Result<Effect, Fault> {
     remove(group, inbox, &row)?;
     keys::outlive(group.connection, inbox.id, &row, group.now)?;
-    Ok(Done { changed: 1, told: Some((What::Deleted, Rows::Ids(vec![row.id]))) })
+    Ok(Effect { changed: 1, told: Some((What::Deleted, Rows::Ids(vec![row.id]))) })
 }
 
-/// Unread rows with a rev over `above`, up to `rev`.
-fn count_unread(group: &Group, inbox: &Inbox, above: Rev, rev: Rev) -> Result<u64, Fault> {
-    let mut select = group
-        .connection
-        .prepare_cached("SELECT COUNT(*) FROM notification WHERE inbox = ?1 AND rev > ?2 AND rev <= ?3 AND read = 0")?;
-    let count: i64 = select.query_row(params![inbox.id, above as i64, rev as i64], |row| row.get(0))?;
+/// Unread rows over the seen mark, up to `rev`.
+fn count_unseen(group: &Group, inbox: &Inbox, rev: Rev) -> Result<u64, Fault> {
+    if inbox.unseen == 0 {
+        return Ok(0);
+    }
+    let mut select = group.connection.prepare_cached(COUNT_UNSEEN)?;
+    let count: i64 = select.query_row(params![inbox.id, inbox.seen as i64, rev as i64], |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }

@@ -21,6 +21,8 @@ mod sweep;
 pub(super) mod writer;
 
 #[cfg(test)]
+mod effort;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod transactions;

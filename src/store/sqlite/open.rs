@@ -27,7 +27,7 @@ const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 /// Pages that the writer keeps in memory, in KiB (SQLite wants it negative): the ends of its tables and indexes.
 const WRITER_CACHE_KIB: i64 = -16 * 1024;
 /// Statements kept prepared on a connection: all of ours.
-const STATEMENTS: usize = 64;
+pub(super) const STATEMENTS: usize = 64;
 /// The file was made before, and its path is no URI.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 /// The first SQLite without the bug that loses commits when the log is reset.
@@ -39,13 +39,13 @@ pub(in crate::store) struct Opened {
     pub caretaker: tokio_rusqlite::Connection,
     pub files: InPlace,
     pub secret: Arc<EpochSecret>,
-    pub standing: Standing,
+    pub survey: Survey,
     /// This run of a server on this database.
     pub generation: i64,
 }
 
 /// What is looked up once, by reading every inbox.
-pub(in crate::store) struct Standing {
+pub(in crate::store) struct Survey {
     /// Whose tokens are refused, and up to which moment of signing.
     pub not_before: HashMap<UserId, Millis>,
     /// Inboxes with more rows than they should have.
@@ -66,7 +66,7 @@ pub(in crate::store) async fn open(path: &Path, config: &Config) -> Result<Opene
         let inbox_rows = config.inbox_rows;
         writer.call(move |connection| prepare(connection, &path, inbox_rows)).await
     };
-    let (secret, standing) = match prepared {
+    let (secret, survey) = match prepared {
         Ok(prepared) => prepared,
         Err(fault) => {
             // Whoever is told that the file was refused may move it away at once.
@@ -85,7 +85,7 @@ pub(in crate::store) async fn open(path: &Path, config: &Config) -> Result<Opene
     let files = files.opened().map_err(|fault| unusable(path, &fault))?;
     let generation = i64::from_le_bytes(random::bytes());
     let secret = Arc::new(EpochSecret::new(&secret));
-    Ok(Opened { writer, readers: opened, caretaker, files, secret, standing, generation })
+    Ok(Opened { writer, readers: opened, caretaker, files, secret, survey, generation })
 }
 
 /// SQLite would make the file readable for everyone.
@@ -93,7 +93,7 @@ fn create(path: &Path) -> io::Result<()> {
     OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map(drop)
 }
 
-fn prepare(connection: &mut Connection, path: &Path, inbox_rows: u64) -> Result<([u8; 32], Standing), OpenError> {
+fn prepare(connection: &mut Connection, path: &Path, inbox_rows: u64) -> Result<([u8; 32], Survey), OpenError> {
     let fault = |fault| classify(path, fault);
     connection.busy_timeout(BUSY).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -105,11 +105,11 @@ fn prepare(connection: &mut Connection, path: &Path, inbox_rows: u64) -> Result<
     // A disk that is full, or cannot be written, is told now and not to the first who publishes.
     schema::touch(connection).map_err(fault)?;
     let secret = connection.query_row("SELECT secret FROM meta", [], |row| row.get(0)).map_err(fault)?;
-    Ok((secret, standing(connection, inbox_rows).map_err(fault)?))
+    Ok((secret, survey(connection, inbox_rows).map_err(fault)?))
 }
 
-fn standing(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Standing> {
-    let mut standing = Standing { not_before: HashMap::new(), overfull: Vec::new() };
+pub(super) fn survey(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Survey> {
+    let mut survey = Survey { not_before: HashMap::new(), overfull: Vec::new() };
     let mut select = connection.prepare(
         "SELECT id, rows > ?1, user, not_before FROM inbox
          WHERE user IS NOT NULL AND (rows > ?1 OR not_before IS NOT NULL)",
@@ -117,13 +117,13 @@ fn standing(connection: &Connection, inbox_rows: u64) -> rusqlite::Result<Standi
     let mut inboxes = select.query([i64::try_from(inbox_rows).unwrap_or(i64::MAX)])?;
     while let Some(inbox) = inboxes.next()? {
         if inbox.get(1)? {
-            standing.overfull.push(inbox.get(0)?);
+            survey.overfull.push(inbox.get(0)?);
         }
-        if let (Ok(user), Some(not_before)) = (inbox.get_ref(2)?.as_str()?.parse(), inbox.get(3)?) {
-            standing.not_before.insert(user, not_before);
+        if let Some(not_before) = inbox.get(3)? {
+            survey.not_before.insert(UserId::stored(inbox.get_ref(2)?.as_str()?), not_before);
         }
     }
-    Ok(standing)
+    Ok(survey)
 }
 
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {

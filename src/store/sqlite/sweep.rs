@@ -21,9 +21,10 @@ const EXPIRED: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notifi
 /// Ids begin with the time at which they were made, so that their index is one of ages too.
 const AGED: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification WHERE id < ?1 ORDER BY id LIMIT ?2";
 /// By the index of all its rows this would walk over the unread ones, which may be a million.
-const OLDEST_READ: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification INDEXED BY notification_read
+pub(super) const OLDEST_READ: &str =
+    "SELECT number, id, rev, read, key_hash, inbox FROM notification INDEXED BY notification_read
     WHERE inbox = ?1 AND read = 1 ORDER BY rev LIMIT ?2";
-const OLDEST_UNREAD: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification
+pub(super) const OLDEST_UNREAD: &str = "SELECT number, id, rev, read, key_hash, inbox FROM notification
     WHERE inbox = ?1 AND read = 0 ORDER BY rev LIMIT ?2";
 const OLD_LOG: &str = "SELECT inbox, MAX(rev), COUNT(*)
     FROM (SELECT inbox, rev FROM log WHERE at <= ?1 ORDER BY at LIMIT ?2) GROUP BY inbox";
@@ -85,9 +86,12 @@ impl Step {
         while let Some(id) = next.filter(|_| self.room > 0) {
             // One without an owner was erased in this very transaction.
             if let Some((user, inbox)) = owned(group, id)? {
-                let excess = overfull.excess(inbox.rows).min(SWEEP_ROWS as u64);
+                let excess = overfull.excess(inbox.rows).min(SWEEP_ROWS as u64) as usize;
                 for oldest in [OLDEST_READ, OLDEST_UNREAD] {
-                    self.choose(group, oldest, params![id, excess as i64], excess as usize)?;
+                    // The unread ones are found by walking over the read ones, which are few only where all of them go.
+                    if self.chosen.get(&id).map_or(0, Vec::len) < excess {
+                        self.choose(group, oldest, params![id, excess as i64], excess)?;
+                    }
                 }
                 // So that it is looked at, when this is committed, whether it is still too full.
                 group.keep(&user, inbox);
@@ -111,9 +115,12 @@ impl Step {
                 break;
             }
             let chosen = self.chosen.entry(inbox).or_default();
-            if chosen.len() < of_inbox && self.numbers.insert(found.number) {
+            if self.numbers.insert(found.number) {
                 chosen.push(found);
                 self.room -= 1;
+            }
+            if chosen.len() >= of_inbox {
+                break;
             }
         }
         Ok(())
@@ -131,12 +138,16 @@ impl Step {
         Ok(changes)
     }
 
-    /// All that is older than the newest entry that is too old goes with it: the log has no holes.
+    /// All that is older than the newest entry that is too old goes with it: the log has no holes. That may be more than
+    /// was counted for, where the clock once went back, but never more than the log of the last inbox.
     fn drop_old_log(&mut self, group: &mut Group) -> Result<(), Fault> {
         let mut select = group.connection.prepare_cached(OLD_LOG)?;
         let oldest_kept = group.now - LOG_AGE_MS;
         let found = select.query_map(params![oldest_kept, self.room as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
         for (id, newest) in found.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
+            if self.room == 0 {
+                break;
+            }
             let dropped = group.connection.prepare_cached(OLD_LOG_OF)?.execute([id, newest])?;
             self.room = self.room.saturating_sub(dropped);
             if let Some((user, mut inbox)) = owned(group, id)? {

@@ -1,5 +1,6 @@
 //! What the writer's jobs do to each other when they meet in one transaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -8,6 +9,7 @@ use super::append::append;
 use super::cache::Cache;
 use super::erase::{erase, refuse_before};
 use super::group::{Context, Group};
+use super::open::{STATEMENTS, survey};
 use super::overfull::Overfull;
 use super::retract::retract;
 use super::schema;
@@ -20,8 +22,9 @@ use crate::store::commit::{Answer, Outcome, Retracted, Swept};
 use crate::store::refusals::Refusals;
 
 /// A database in memory and what its writer knows of it, for inboxes of three rows at most.
-fn desk() -> (Connection, Context) {
+pub(super) fn desk() -> (Connection, Context) {
     let mut connection = Connection::open_in_memory().unwrap();
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     schema::migrate(&mut connection).unwrap();
     let context = Context {
         cache: Arc::new(Cache::default()),
@@ -35,7 +38,11 @@ fn desk() -> (Connection, Context) {
 }
 
 /// One transaction at this time, committed.
-fn commit<T>((connection, context): &(Connection, Context), now: i64, work: impl FnOnce(&mut Group) -> T) -> T {
+pub(super) fn commit<T>(
+    (connection, context): &(Connection, Context),
+    now: i64,
+    work: impl FnOnce(&mut Group) -> T,
+) -> T {
     let transaction = connection.unchecked_transaction().unwrap();
     let mut group = Group::new(&transaction, context, now);
     let done = work(&mut group);
@@ -46,7 +53,7 @@ fn commit<T>((connection, context): &(Connection, Context), now: i64, work: impl
     done
 }
 
-fn ada() -> UserId {
+pub(super) fn ada() -> UserId {
     "ada".parse().unwrap()
 }
 
@@ -143,4 +150,16 @@ fn a_transaction_that_is_rolled_back_teaches_nothing() {
     assert_eq!((desk.1.overfull.from(0), desk.1.cache.get(&ada())), (Some(1), before));
     assert_eq!(desk.1.refusals.not_before(&ada()), None);
     commit(&desk, 1_000, |group| assert_eq!(swept(&sweep(group).unwrap()), (2, 1)));
+}
+
+/// A name that older rules let in is still whose inbox it is: it holds up no sweep, and its tokens stay refused.
+#[test]
+fn a_name_of_older_rules_is_as_good_as_any() {
+    let desk = desk();
+    commit(&desk, 1_000, |group| fill(group, 0..5));
+    desk.0.execute("UPDATE inbox SET user = '..', not_before = 7", []).unwrap();
+    commit(&desk, 1_000, |group| assert_eq!(swept(&sweep(group).unwrap()), (2, 1)));
+    let survey = survey(&desk.0, 2).unwrap();
+    assert_eq!(survey.not_before, HashMap::from([(UserId::stored(".."), 7)]));
+    assert_eq!(survey.overfull, [1]);
 }

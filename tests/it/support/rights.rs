@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use lumen_inbox::standing::own_uid;
+use lumen_inbox::ownership::own_uid;
 
 /// Another user, whoever runs this.
 pub const NOBODY: u32 = 65_534;

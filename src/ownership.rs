@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Owner and mode of a path, or of the nearest directory above it that is there.
 #[derive(Debug)]
-pub struct Standing(Option<(PathBuf, u32, u32)>);
+pub struct Ownership(Option<(PathBuf, u32, u32)>);
 
-impl Standing {
+impl Ownership {
     pub fn of(path: &Path) -> Self {
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let found = whole.ancestors().find_map(|path| Some((path.to_owned(), path.metadata().ok()?)));
@@ -22,7 +22,7 @@ pub fn own_uid() -> Option<u32> {
 }
 
 /// Begins with a blank where there is something to tell.
-impl fmt::Display for Standing {
+impl fmt::Display for Ownership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((path, owner, mode)) = &self.0 else { return Ok(()) };
         write!(f, " ({} belongs to uid {owner} with mode {mode:04o}", path.display())?;
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn it_is_of_the_path_or_of_what_is_above_it() {
         let own = own_uid().unwrap();
-        let told = |path: &str| Standing::of(Path::new(path)).to_string();
+        let told = |path: &str| Ownership::of(Path::new(path)).to_string();
         assert_eq!(
             told("/proc/version"),
             format!(" (/proc/version belongs to uid 0 with mode 0444, this is uid {own})")
