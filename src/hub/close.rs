@@ -28,17 +28,11 @@ impl Hub {
         let hub = self.0.clone();
         tokio::spawn(async move {
             for shard in 0..hub.registry.shards() {
-                hub.registry.for_each_of(shard, |mailbox| mailbox.close(reason));
+                hub.registry.for_each_of(shard, |mailbox| _ = mailbox.close(reason));
                 // Else all streams would stand in the runtime's queue before a request that is under way.
                 tokio::task::yield_now().await;
             }
         });
-    }
-
-    /// Ends those streams of the user whose tokens are refused now. A stream that opens meanwhile looks by itself.
-    pub fn disconnect(&self, user: &UserId) {
-        let not_before = self.0.store.not_before(user);
-        self.0.close_of(user, CloseReason::Disconnected, |arrival| arrival.is_refused_by(not_before));
     }
 
     /// Draws a pause before a client comes back that is told this reason, in milliseconds.
@@ -48,11 +42,11 @@ impl Hub {
 }
 
 impl Inner {
-    /// Ends the streams of a user that are so.
-    pub fn close_of(&self, user: &UserId, reason: CloseReason, so: impl Fn(&Arrival) -> bool) {
+    /// Ends the streams of a user that are so, and says how many had not been ended before.
+    pub fn close_of(&self, user: &UserId, reason: CloseReason, so: impl Fn(&Arrival) -> bool) -> usize {
         let mailboxes = self.registry.of(user);
         let those = mailboxes.iter().flat_map(|mailboxes| mailboxes.iter()).filter(|mailbox| so(&mailbox.arrival));
-        those.for_each(|mailbox| mailbox.close(reason));
+        those.filter(|mailbox| mailbox.close(reason)).count()
     }
 
     /// Draws a pause before a client comes back, in milliseconds. Whoever is told of a drain may come back later by the
