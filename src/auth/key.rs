@@ -9,7 +9,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, Validation};
 
 use super::algorithm::Algorithm;
-use super::token::{Presented, TokenFault};
+use super::token::{Payload, TokenFault};
 
 /// The fewest bytes of a secret: HS256 has 256 bits.
 pub(super) const SECRET_BYTES: usize = 32;
@@ -107,8 +107,8 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// [`TokenFault::WrongKey`] where only the signature is another's.
-    pub(super) fn verify(&self, token: &str) -> Result<Presented, TokenFault> {
-        let read = jsonwebtoken::decode::<Presented>(token, &self.key, &self.validation);
+    pub(super) fn verify(&self, token: &str) -> Result<Payload, TokenFault> {
+        let read = jsonwebtoken::decode::<Payload>(token, &self.key, &self.validation);
         read.map(|token| token.claims).map_err(|fault| match fault.kind() {
             ErrorKind::InvalidAlgorithm => TokenFault::WrongAlgorithm,
             ErrorKind::InvalidSignature => TokenFault::WrongKey,

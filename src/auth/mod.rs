@@ -33,7 +33,7 @@ pub struct Config {
     pub audience: Vec<String>,
     /// How long a token is still taken after its end.
     pub expiry_leeway: Duration,
-    /// How far ahead of ours the clock of a signer may be before its `nbf` is believed.
+    /// How far ahead of ours the clock of a signer may be before its `nbf` and `iat` are believed.
     pub not_before_leeway: Duration,
 }
 
