@@ -10,7 +10,7 @@ use super::algorithm::Algorithm;
 use super::caller::Caller;
 use super::error::KeyError;
 use super::header::Header;
-use super::key::VerifyingKey;
+use super::key::{KeyId, VerifyingKey};
 use super::token::{Claims, TokenFault};
 use super::{Config, file, own};
 use crate::domain::ids::Millis;
@@ -29,6 +29,8 @@ struct Ring {
     config: Config,
     signing: EncodingKey,
     verifying: Vec<VerifyingKey>,
+    /// Theirs.
+    ids: Vec<KeyId>,
 }
 
 impl Keys {
@@ -89,11 +91,16 @@ impl Keys {
         let mut refused = TokenFault::WrongAlgorithm;
         for key in ring.candidates(&header) {
             match key.verify(token) {
-                Ok(claims) => return claims.check(&ring.config, key.own, now),
+                Ok(payload) => return payload.check(&ring.config, key.id(&ring.config), key.own, now),
                 Err(fault) => refused = fault,
             }
         }
         Err(refused)
+    }
+
+    /// Whether what this key verified is still good by it.
+    pub fn has(&self, key: KeyId) -> bool {
+        self.ring().ids.contains(&key)
     }
 
     fn ring(&self) -> Arc<Ring> {
@@ -118,7 +125,8 @@ impl Ring {
         if count > KEYS_MAX {
             return Err(KeyError::TooMany { count });
         }
-        Ok(Self { config: config.clone(), signing: EncodingKey::from_secret(&own), verifying })
+        let ids = verifying.iter().map(|key| key.id(config)).collect();
+        Ok(Self { config: config.clone(), signing: EncodingKey::from_secret(&own), verifying, ids })
     }
 
     /// The keys that may have signed a token: the one that it names, and else, if that is none or unknown, each of its

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub use caller::{Caller, Role, Scopes, is_refused};
 pub use error::{FileFault, KeyError};
+pub use key::KeyId;
 pub use keys::Keys;
 pub use token::{Claims, TokenFault};
 

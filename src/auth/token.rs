@@ -7,6 +7,7 @@ use serde_json::{Number, Value};
 
 use super::Config;
 use super::caller::{ADMIN, Caller, PRODUCER, Role, Scopes};
+use super::key::KeyId;
 use crate::domain::ids::{Millis, UserId};
 use crate::domain::limits::USER_ID_BYTES;
 
@@ -108,7 +109,7 @@ pub(super) struct Payload {
 impl Payload {
     /// Checks everything that a good signature does not say. A token of the `own` key needs no `iss` and no `aud`,
     /// since whoever can read that key may do anything here; what it says of them must be right nevertheless.
-    pub(super) fn check(self, config: &Config, own: bool, now: Millis) -> Result<Caller, TokenFault> {
+    pub(super) fn check(self, config: &Config, key: KeyId, own: bool, now: Millis) -> Result<Caller, TokenFault> {
         check_issuer(self.iss.as_ref(), config.issuer.as_deref(), own)?;
         check_audience(self.aud.as_ref(), &config.audience, own)?;
         let expires_at = instant(self.exp, "exp must be a whole number of seconds since 1970")?
@@ -124,7 +125,7 @@ impl Payload {
             return Err(TokenFault::NotYetValid);
         }
         let (subject, role) = role(self.sub, self.scope)?;
-        Ok(Caller { subject, role, expires_at, issued_at })
+        Ok(Caller { subject, role, expires_at, issued_at, key })
     }
 }
 
@@ -197,7 +198,7 @@ mod tests {
     }
 
     fn check_by(config: &Config, own: bool, claims: Value) -> Result<Caller, TokenFault> {
-        serde_json::from_value::<Payload>(claims).unwrap().check(config, own, NOW)
+        serde_json::from_value::<Payload>(claims).unwrap().check(config, KeyId::default(), own, NOW)
     }
 
     fn code(claims: Value) -> &'static str {
@@ -233,7 +234,7 @@ mod tests {
         let at = |leeway: u64, now: Millis| {
             let config = Config { expiry_leeway: Duration::from_secs(leeway), ..Config::default() };
             let payload = serde_json::from_value::<Payload>(json!({"sub": "u", "exp": 100})).unwrap();
-            payload.check(&config, false, now).map(|caller| caller.expires_at)
+            payload.check(&config, KeyId::default(), false, now).map(|caller| caller.expires_at)
         };
         assert_eq!(at(0, 99_999), Ok(100_000));
         assert_eq!(at(0, 100_000), Err(TokenFault::Expired));

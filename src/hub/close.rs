@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::admission::Arrival;
 use super::{Hub, Inner};
+use crate::auth::KeyId;
 use crate::domain::ids::UserId;
 use crate::random;
 use crate::wire::event::CloseReason;
@@ -25,10 +26,24 @@ impl Hub {
     /// Ends every stream for this reason, and refuses those that come later.
     pub fn end_all(&self, reason: CloseReason) {
         self.0.draining.store(true, Ordering::SeqCst);
+        self.end_those(reason, |_| true);
+    }
+
+    /// Ends those streams whose tokens are good by a key that is there no more, as these would be refused now. A stream
+    /// that opens meanwhile is for its opener to look at.
+    pub fn end_without_key(&self, is_there: impl Fn(KeyId) -> bool + Send + 'static) {
+        self.end_those(CloseReason::TokenExpired, move |arrival| !is_there(arrival.key));
+    }
+
+    fn end_those(&self, reason: CloseReason, those: impl Fn(&Arrival) -> bool + Send + 'static) {
         let hub = self.0.clone();
         tokio::spawn(async move {
             for shard in 0..hub.registry.shards() {
-                hub.registry.for_each_of(shard, |mailbox| _ = mailbox.close(reason));
+                hub.registry.for_each_of(shard, |mailbox| {
+                    if those(&mailbox.arrival) {
+                        mailbox.close(reason);
+                    }
+                });
                 // Else all streams would stand in the runtime's queue before a request that is under way.
                 tokio::task::yield_now().await;
             }

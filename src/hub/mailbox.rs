@@ -244,8 +244,8 @@ mod tests {
     fn mailbox_of(budget: &Budget) -> Mailbox {
         let user = "ada".parse().unwrap();
         let (stream, since, expires_at) = (0, 0, 0);
-        let (issued_at, from, block, cut) = Default::default();
-        Mailbox::new(Arrival { user, stream, since, expires_at, issued_at, from, block, cut }, budget, 0)
+        let (issued_at, key, from, block, cut) = Default::default();
+        Mailbox::new(Arrival { user, stream, since, expires_at, issued_at, key, from, block, cut }, budget, 0)
     }
 
     fn offer(mailbox: &Mailbox, rev: Rev, bytes: usize) -> bool {
