@@ -328,3 +328,21 @@ fn variables_of_others_are_passed_over() {
     ];
     assert_eq!(Site::with("[http]\n").read("", &linked).unwrap().config, Config::defaults());
 }
+
+/// Each is what somebody may take for the place of a key.
+#[test]
+fn a_secret_in_the_place_of_something_else_is_not_shown() {
+    let secret = "hunter2-".repeat(40);
+    for keys in [
+        format!("\"{secret}\""),
+        format!("\"site.key/{secret}\""),
+        format!("{{ file = \"{secret}\", algorithm = \"HS256\" }}"),
+        format!("{{ file = \"site.key\", algorithm = \"{}\" }}", &secret[..32]),
+    ] {
+        let told = Site::with(&format!("[auth]\nkeys = [{keys}]\n")).faults("", &[]);
+        assert!(told.len() == 1 && told[0].starts_with("auth.keys (lumen.toml:2): "), "{told:?}");
+        assert!(!told[0].contains("hunter2"), "{told:?}");
+    }
+    let named = Site::with("[auth]\nkeys = [{ file = \"site.key\", algorithm = \"HS512\" }]\n").faults("", &[]);
+    assert!(named[0].contains("site.key is given the algorithm \"HS512\""), "{named:?}");
+}
