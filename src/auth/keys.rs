@@ -12,7 +12,7 @@ use super::error::KeyError;
 use super::header::Header;
 use super::key::{KeyId, VerifyingKey};
 use super::token::{Claims, TokenFault};
-use super::{Config, file, own};
+use super::{Config, KeyFile, file, own};
 use crate::domain::ids::Millis;
 
 /// The most keys beside the own one: a token without a known `kid` costs as many checks of a signature.
@@ -111,20 +111,7 @@ impl Keys {
 impl Ring {
     fn read(config: &Config, own: Vec<u8>) -> Result<Self, KeyError> {
         let mut verifying = vec![VerifyingKey::of_own(&own)];
-        let mut named: HashMap<String, PathBuf> = HashMap::new();
-        for file in &config.keys {
-            let keys = file::read(file).map_err(|fault| KeyError::File { path: file.path.clone(), fault })?;
-            for kid in keys.iter().filter_map(|key| key.kid.clone()) {
-                if let Some(first) = named.insert(kid.clone(), file.path.clone()) {
-                    return Err(KeyError::DoubledKid { kid, first, second: file.path.clone() });
-                }
-            }
-            verifying.extend(keys);
-        }
-        let count = verifying.len() - 1;
-        if count > KEYS_MAX {
-            return Err(KeyError::TooMany { count });
-        }
+        verifying.extend(read_all(&config.keys)?);
         let ids = verifying.iter().map(|key| key.id(config)).collect();
         Ok(Self { config: config.clone(), signing: EncodingKey::from_secret(&own), verifying, ids })
     }
@@ -138,6 +125,25 @@ impl Ring {
         let candidates = self.verifying.iter().filter(move |key| !known || key.kid.as_ref() == named);
         candidates.filter(move |key| Some(key.algorithm) == algorithm)
     }
+}
+
+/// The keys of all files together.
+///
+/// # Errors
+/// The first fault of a file, a name that two keys have, or too many keys.
+pub(super) fn read_all(files: &[KeyFile]) -> Result<Vec<VerifyingKey>, KeyError> {
+    let mut all = Vec::new();
+    let mut named: HashMap<String, PathBuf> = HashMap::new();
+    for file in files {
+        let keys = file::read(file).map_err(|fault| KeyError::File { path: file.path.clone(), fault })?;
+        for kid in keys.iter().filter_map(|key| key.kid.clone()) {
+            if let Some(first) = named.insert(kid.clone(), file.path.clone()) {
+                return Err(KeyError::DoubledKid { kid, first, second: file.path.clone() });
+            }
+        }
+        all.extend(keys);
+    }
+    if all.len() > KEYS_MAX { Err(KeyError::TooMany { count: all.len() }) } else { Ok(all) }
 }
 
 impl std::fmt::Debug for Keys {

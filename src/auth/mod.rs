@@ -59,6 +59,14 @@ impl KeyFile {
     pub fn check(&self) -> Result<(), FileFault> {
         file::read(self).map(drop)
     }
+
+    /// Whether the keys of files that are good each can be taken together.
+    ///
+    /// # Errors
+    /// Why not, with the cure.
+    pub fn check_together(files: &[Self]) -> Result<(), KeyError> {
+        keys::read_all(files).map(drop)
+    }
 }
 
 /// A file with a secret's raw bytes, a public key (PEM), or several keys (JWKS).
