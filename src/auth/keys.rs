@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::EncodingKey;
+use tracing::warn;
 
 use super::algorithm::Algorithm;
 use super::caller::Caller;
@@ -69,7 +70,15 @@ impl Keys {
     /// # Errors
     /// As [`Keys::open`]; then all stays as it was.
     pub fn reload(&self, config: &Config) -> Result<(), KeyError> {
-        let ring = Ring::read(config, own::read_or_make(&self.own_key)?)?;
+        let own = match own::read(&self.own_key) {
+            Err(KeyError::Missing { path }) => {
+                let fresh = own::read_or_make(&path)?;
+                warn!(path = %path.display(), "the signing key was gone and a fresh one was made; what the old one signed ends");
+                fresh
+            }
+            read => read?,
+        };
+        let ring = Ring::read(config, own)?;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(())
     }
@@ -111,7 +120,11 @@ impl Keys {
 impl Ring {
     fn read(config: &Config, own: Vec<u8>) -> Result<Self, KeyError> {
         let mut verifying = vec![VerifyingKey::of_own(&own)];
-        verifying.extend(read_all(&config.keys)?);
+        let (keys, passed_over) = read_all(&config.keys)?;
+        verifying.extend(keys);
+        for (path, why) in passed_over {
+            warn!(path = %path.display(), why, "passed over a key of a JWKS");
+        }
         let ids = verifying.iter().map(|key| key.id(config)).collect();
         Ok(Self { config: config.clone(), signing: EncodingKey::from_secret(&own), verifying, ids })
     }
@@ -127,23 +140,24 @@ impl Ring {
     }
 }
 
-/// The keys of all files together.
+/// The keys of all files together, and why others in which of them were passed over.
 ///
 /// # Errors
 /// The first fault of a file, a name that two keys have, or too many keys.
-pub(super) fn read_all(files: &[KeyFile]) -> Result<Vec<VerifyingKey>, KeyError> {
-    let mut all = Vec::new();
+pub(super) fn read_all(files: &[KeyFile]) -> Result<(Vec<VerifyingKey>, Vec<(&Path, &'static str)>), KeyError> {
+    let (mut all, mut passed_over) = (Vec::new(), Vec::new());
     let mut named: HashMap<String, PathBuf> = HashMap::new();
     for file in files {
-        let keys = file::read(file).map_err(|fault| KeyError::File { path: file.path.clone(), fault })?;
-        for kid in keys.iter().filter_map(|key| key.kid.clone()) {
+        let read = file::read(file).map_err(|fault| KeyError::File { path: file.path.clone(), fault })?;
+        for kid in read.keys.iter().filter_map(|key| key.kid.clone()) {
             if let Some(first) = named.insert(kid.clone(), file.path.clone()) {
                 return Err(KeyError::DoubledKid { kid, first, second: file.path.clone() });
             }
         }
-        all.extend(keys);
+        all.extend(read.keys);
+        passed_over.extend(read.passed_over.into_iter().map(|why| (file.path.as_path(), why)));
     }
-    if all.len() > KEYS_MAX { Err(KeyError::TooMany { count: all.len() }) } else { Ok(all) }
+    if all.len() > KEYS_MAX { Err(KeyError::TooMany { count: all.len() }) } else { Ok((all, passed_over)) }
 }
 
 impl std::fmt::Debug for Keys {

@@ -17,7 +17,7 @@ use crate::support::opening::Opening;
 use crate::support::patience;
 use crate::support::reader::Reader;
 use crate::support::relay::Relay;
-use crate::support::signer::Signer;
+use crate::support::signer::{Signer, put};
 
 /// The file that is shipped, which is the defaults.
 const SHIPPED: &str = include_str!("../../lumen.toml");
@@ -272,6 +272,27 @@ async fn a_hangup_turns_the_logs_level_and_a_bad_file_turns_nothing() {
     both[1].expect_ready().await;
     server.terminate();
     assert_eq!(server.wait().await.status.code(), Some(0));
+}
+
+/// What an operator should know of the keys is told once each time.
+#[tokio::test]
+async fn a_hangup_warns_once_of_each_odd_key() {
+    let launch = Launch::new().config("[log]\nformat = \"json\"\n[auth]\nkeys = [\"set\"]\n");
+    let odd = json!({"kty": "oct", "use": "enc", "k": "AAAA"});
+    let own_key = launch.dir().join("key");
+    put(&launch.dir().join("set"), json!({"keys": [Signer::eddsa().jwk(), odd]}).to_string().as_bytes());
+    let server = launch.start().await;
+    until_logged(&server, "INFO", 2).await;
+    let count = |level: &str| levels(&server).iter().filter(|logged| *logged == level).count();
+    for (gone, warnings) in [(false, 1), (true, 2)] {
+        if gone {
+            fs::remove_file(&own_key).unwrap();
+        }
+        let (reloaded, warned) = (count("INFO") + 1, count("WARN"));
+        server.signal("HUP");
+        until_logged(&server, "INFO", reloaded).await;
+        assert_eq!(count("WARN") - warned, warnings, "{}", server.stderr());
+    }
 }
 
 /// A backend whose tokens are good for an hour.
