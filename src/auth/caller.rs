@@ -1,5 +1,6 @@
 //! Who a token says its bearer is.
 
+use super::key::KeyId;
 use crate::domain::ids::{Millis, UserId};
 
 /// The scope of those who post notifications.
@@ -16,6 +17,8 @@ pub struct Caller {
     /// From this instant on the token is refused.
     pub expires_at: Millis,
     pub issued_at: Option<Millis>,
+    /// The token is good as long as this is one of the server's.
+    pub key: KeyId,
 }
 
 /// What a token is for.

@@ -75,7 +75,7 @@ pub enum FileFault {
          else convert it (`openssl pkey -pubin -inform DER -in FILE`)"
     )]
     NoAlgorithm,
-    #[error("is given the algorithm {0:?}, which is not taken: use HS256, RS256, ES256 or EdDSA")]
+    #[error("is given {}, which is not taken: use HS256, RS256, ES256 or EdDSA", algorithm(.0))]
     UnknownAlgorithm(String),
     #[error(
         "holds a key for {holds}, but is given the algorithm {named}: name the algorithm that its tokens are signed \
@@ -116,4 +116,13 @@ pub enum FileFault {
     NoUsableKey(String),
     #[error("is a JWKS, whose keys say themselves what they are: leave out its kid and its algorithm in auth.keys")]
     NamedJwks,
+}
+
+/// A name that could be one; what is longer may be a secret that slipped into its place.
+fn algorithm(name: &str) -> String {
+    const CHARS: usize = 16;
+    match name.chars().count() {
+        ..=CHARS => format!("the algorithm {name:?}"),
+        chars => format!("an algorithm of {chars} characters"),
+    }
 }

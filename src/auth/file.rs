@@ -8,7 +8,6 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tracing::warn;
 
 use super::KeyFile;
 use super::algorithm::Algorithm;
@@ -25,26 +24,35 @@ pub(super) const SECRET_EXPOSED: u32 = 0o027;
 /// Modes that let anyone else change a public key, which all may read.
 const PUBLIC_EXPOSED: u32 = 0o022;
 
-/// The keys of a file: one, or those of a JWKS.
+/// What is in a file.
+pub(super) struct Content {
+    /// One, or those of a JWKS.
+    pub(super) keys: Vec<VerifyingKey>,
+    /// Why each other key of a JWKS was passed over.
+    pub(super) passed_over: Vec<&'static str>,
+}
+
+/// Reads a file.
 ///
 /// # Errors
 /// Why it is not taken, with the cure; nothing of its content is in it.
-pub(super) fn read(file: &KeyFile) -> Result<Vec<VerifyingKey>, FileFault> {
+pub(super) fn read(file: &KeyFile) -> Result<Content, FileFault> {
     let (bytes, mode) = content(&file.path)?;
     let named = match &file.algorithm {
         Some(name) => Some(Algorithm::named(name).ok_or_else(|| FileFault::UnknownAlgorithm(name.clone()))?),
         None => None,
     };
+    let alone = |key| Content { keys: vec![key], passed_over: Vec::new() };
     if pem::is(&bytes) {
         let der = pem::public_key(&bytes)?;
-        return Ok(vec![public(file, named, mode, &der)?]);
+        return public(file, named, mode, &der).map(alone);
     }
     match json::parse(&bytes) {
         Ok(Value::Object(set)) => key_set(file, mode, &set),
         Err(fault) if bytes.trim_ascii_start().starts_with(b"{") && named.is_none() => {
             Err(FileFault::MalformedJwks(fault.to_string()))
         }
-        _ => Ok(vec![secret(file, named, mode, &bytes)?]),
+        _ => secret(file, named, mode, &bytes).map(alone),
     }
 }
 
@@ -84,7 +92,7 @@ fn public(file: &KeyFile, named: Option<Algorithm>, mode: u32, der: &[u8]) -> Re
     Ok(key)
 }
 
-fn key_set(file: &KeyFile, mode: u32, set: &serde_json::Map<String, Value>) -> Result<Vec<VerifyingKey>, FileFault> {
+fn key_set(file: &KeyFile, mode: u32, set: &serde_json::Map<String, Value>) -> Result<Content, FileFault> {
     if file.kid.is_some() || file.algorithm.is_some() {
         return Err(FileFault::NamedJwks);
     }
@@ -95,10 +103,7 @@ fn key_set(file: &KeyFile, mode: u32, set: &serde_json::Map<String, Value>) -> R
     if mode & PUBLIC_EXPOSED != 0 {
         return Err(FileFault::Changeable { mode });
     }
-    for why in set.passed_over {
-        warn!(path = %file.path.display(), why, "passed over a key of a JWKS");
-    }
-    Ok(set.keys)
+    Ok(Content { keys: set.keys, passed_over: set.passed_over })
 }
 
 fn secret(file: &KeyFile, named: Option<Algorithm>, mode: u32, bytes: &[u8]) -> Result<VerifyingKey, FileFault> {

@@ -1,6 +1,8 @@
 //! One key that verifies, for exactly one algorithm: its content or its configuration says which, never a token. So a
 //! public key can be no HMAC's secret, whatever a token asks for.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rsa::{PublicEncryptingKey, PublicKey};
@@ -8,8 +10,9 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, Rs
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, Validation};
 
+use super::Config;
 use super::algorithm::Algorithm;
-use super::token::{Presented, TokenFault};
+use super::token::{Payload, TokenFault};
 
 /// The fewest bytes of a secret: HS256 has 256 bits.
 pub(super) const SECRET_BYTES: usize = 32;
@@ -18,6 +21,10 @@ const SEQUENCE: u8 = 0x30;
 /// The first byte of an uncompressed point on a curve.
 const UNCOMPRESSED: u8 = 4;
 const ED25519_BYTES: usize = 32;
+
+/// A key, and what is asked of its tokens: the same after a reload exactly if all of that is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyId(u64);
 
 /// Verifies what was signed with its one algorithm.
 pub(super) struct VerifyingKey {
@@ -102,17 +109,53 @@ impl VerifyingKey {
         Self { kid: None, own: false, algorithm, key, validation }
     }
 
+    /// What a token is good by that this key verifies. Its name counts, as tokens choose by it.
+    pub(super) fn id(&self, config: &Config) -> KeyId {
+        // It is held as it was handed in: a secret, or DER.
+        let bytes = self.key.try_get_as_bytes().expect("a key is bytes");
+        let mut hasher = DefaultHasher::new();
+        (self.own, self.algorithm, &self.kid, bytes, &config.issuer, &config.audience).hash(&mut hasher);
+        KeyId(hasher.finish())
+    }
+
     /// The claims of a token that this key's holder signed. An HMAC is compared in constant time: jsonwebtoken asks
     /// `aws_lc_rs::hmac::verify`, which asks `constant_time::verify_slices_are_equal`.
     ///
     /// # Errors
     /// [`TokenFault::WrongKey`] where only the signature is another's.
-    pub(super) fn verify(&self, token: &str) -> Result<Presented, TokenFault> {
-        let read = jsonwebtoken::decode::<Presented>(token, &self.key, &self.validation);
+    pub(super) fn verify(&self, token: &str) -> Result<Payload, TokenFault> {
+        let read = jsonwebtoken::decode::<Payload>(token, &self.key, &self.validation);
         read.map(|token| token.claims).map_err(|fault| match fault.kind() {
             ErrorKind::InvalidAlgorithm => TokenFault::WrongAlgorithm,
             ErrorKind::InvalidSignature => TokenFault::WrongKey,
             _ => TokenFault::Malformed,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_stays_while_the_key_its_name_and_what_is_asked_of_its_tokens_do() {
+        let site = Config { issuer: Some("site".to_owned()), ..Config::default() };
+        let id = |secret: u8, own: bool, kid: Option<&str>, config: &Config| {
+            let key = VerifyingKey { own, kid: kid.map(str::to_owned), ..VerifyingKey::of_secret(&[secret; 32]) };
+            key.id(config)
+        };
+        let first = id(1, false, Some("a"), &site);
+        assert_eq!(first, id(1, false, Some("a"), &site.clone()));
+        let meant = Config { audience: vec!["lumen".to_owned()], ..site.clone() };
+        for other in [
+            id(2, false, Some("a"), &site),
+            id(1, true, Some("a"), &site),
+            id(1, false, Some("b"), &site),
+            id(1, false, None, &site),
+            id(1, false, Some("a"), &Config::default()),
+            id(1, false, Some("a"), &meant),
+        ] {
+            assert_ne!(first, other);
+        }
     }
 }

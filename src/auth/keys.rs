@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::EncodingKey;
+use tracing::warn;
 
 use super::algorithm::Algorithm;
 use super::caller::Caller;
 use super::error::KeyError;
 use super::header::Header;
-use super::key::VerifyingKey;
+use super::key::{KeyId, VerifyingKey};
 use super::token::{Claims, TokenFault};
-use super::{Config, file, own};
+use super::{Config, KeyFile, file, own};
 use crate::domain::ids::Millis;
 
 /// The most keys beside the own one: a token without a known `kid` costs as many checks of a signature.
@@ -29,6 +30,8 @@ struct Ring {
     config: Config,
     signing: EncodingKey,
     verifying: Vec<VerifyingKey>,
+    /// Theirs.
+    ids: Vec<KeyId>,
 }
 
 impl Keys {
@@ -67,7 +70,15 @@ impl Keys {
     /// # Errors
     /// As [`Keys::open`]; then all stays as it was.
     pub fn reload(&self, config: &Config) -> Result<(), KeyError> {
-        let ring = Ring::read(config, own::read_or_make(&self.own_key)?)?;
+        let own = match own::read(&self.own_key) {
+            Err(KeyError::Missing { path }) => {
+                let fresh = own::read_or_make(&path)?;
+                warn!(path = %path.display(), "the signing key was gone and a fresh one was made; what the old one signed ends");
+                fresh
+            }
+            read => read?,
+        };
+        let ring = Ring::read(config, own)?;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(())
     }
@@ -89,11 +100,16 @@ impl Keys {
         let mut refused = TokenFault::WrongAlgorithm;
         for key in ring.candidates(&header) {
             match key.verify(token) {
-                Ok(claims) => return claims.check(&ring.config, key.own, now),
+                Ok(payload) => return payload.check(&ring.config, key.id(&ring.config), key.own, now),
                 Err(fault) => refused = fault,
             }
         }
         Err(refused)
+    }
+
+    /// Whether what this key verified is still good by it.
+    pub fn has(&self, key: KeyId) -> bool {
+        self.ring().ids.contains(&key)
     }
 
     fn ring(&self) -> Arc<Ring> {
@@ -104,21 +120,13 @@ impl Keys {
 impl Ring {
     fn read(config: &Config, own: Vec<u8>) -> Result<Self, KeyError> {
         let mut verifying = vec![VerifyingKey::of_own(&own)];
-        let mut named: HashMap<String, PathBuf> = HashMap::new();
-        for file in &config.keys {
-            let keys = file::read(file).map_err(|fault| KeyError::File { path: file.path.clone(), fault })?;
-            for kid in keys.iter().filter_map(|key| key.kid.clone()) {
-                if let Some(first) = named.insert(kid.clone(), file.path.clone()) {
-                    return Err(KeyError::DoubledKid { kid, first, second: file.path.clone() });
-                }
-            }
-            verifying.extend(keys);
+        let (keys, passed_over) = read_all(&config.keys)?;
+        verifying.extend(keys);
+        for (path, why) in passed_over {
+            warn!(path = %path.display(), why, "passed over a key of a JWKS");
         }
-        let count = verifying.len() - 1;
-        if count > KEYS_MAX {
-            return Err(KeyError::TooMany { count });
-        }
-        Ok(Self { config: config.clone(), signing: EncodingKey::from_secret(&own), verifying })
+        let ids = verifying.iter().map(|key| key.id(config)).collect();
+        Ok(Self { config: config.clone(), signing: EncodingKey::from_secret(&own), verifying, ids })
     }
 
     /// The keys that may have signed a token: the one that it names, and else, if that is none or unknown, each of its
@@ -130,6 +138,26 @@ impl Ring {
         let candidates = self.verifying.iter().filter(move |key| !known || key.kid.as_ref() == named);
         candidates.filter(move |key| Some(key.algorithm) == algorithm)
     }
+}
+
+/// The keys of all files together, and why others in which of them were passed over.
+///
+/// # Errors
+/// The first fault of a file, a name that two keys have, or too many keys.
+pub(super) fn read_all(files: &[KeyFile]) -> Result<(Vec<VerifyingKey>, Vec<(&Path, &'static str)>), KeyError> {
+    let (mut all, mut passed_over) = (Vec::new(), Vec::new());
+    let mut named: HashMap<String, PathBuf> = HashMap::new();
+    for file in files {
+        let read = file::read(file).map_err(|fault| KeyError::File { path: file.path.clone(), fault })?;
+        for kid in read.keys.iter().filter_map(|key| key.kid.clone()) {
+            if let Some(first) = named.insert(kid.clone(), file.path.clone()) {
+                return Err(KeyError::DoubledKid { kid, first, second: file.path.clone() });
+            }
+        }
+        all.extend(read.keys);
+        passed_over.extend(read.passed_over.into_iter().map(|why| (file.path.as_path(), why)));
+    }
+    if all.len() > KEYS_MAX { Err(KeyError::TooMany { count: all.len() }) } else { Ok((all, passed_over)) }
 }
 
 impl std::fmt::Debug for Keys {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub use caller::{Caller, Role, Scopes, is_refused};
 pub use error::{FileFault, KeyError};
+pub use key::KeyId;
 pub use keys::Keys;
 pub use token::{Claims, TokenFault};
 
@@ -33,7 +34,7 @@ pub struct Config {
     pub audience: Vec<String>,
     /// How long a token is still taken after its end.
     pub expiry_leeway: Duration,
-    /// How far ahead of ours the clock of a signer may be before its `nbf` is believed.
+    /// How far ahead of ours the clock of a signer may be before its `nbf` and `iat` are believed.
     pub not_before_leeway: Duration,
 }
 
@@ -57,6 +58,14 @@ impl KeyFile {
     /// Why not, with the cure; neither its path nor anything of a key is in it.
     pub fn check(&self) -> Result<(), FileFault> {
         file::read(self).map(drop)
+    }
+
+    /// Whether the keys of files that are good each can be taken together.
+    ///
+    /// # Errors
+    /// Why not, with the cure.
+    pub fn check_together(files: &[Self]) -> Result<(), KeyError> {
+        keys::read_all(files).map(drop)
     }
 }
 

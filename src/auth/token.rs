@@ -7,6 +7,7 @@ use serde_json::{Number, Value};
 
 use super::Config;
 use super::caller::{ADMIN, Caller, PRODUCER, Role, Scopes};
+use super::key::KeyId;
 use crate::domain::ids::{Millis, UserId};
 use crate::domain::limits::USER_ID_BYTES;
 
@@ -68,7 +69,7 @@ pub enum TokenFault {
     WrongAudience(&'static str),
     #[error("the token has expired")]
     Expired,
-    #[error("the token's nbf is still to come")]
+    #[error("the token's nbf or iat is still to come")]
     NotYetValid,
     /// It was good once; whether it is, only who knows the user's `not_before` can say.
     #[error("the user's tokens were ended, and this one was not issued after that, or does not say when in iat")]
@@ -95,7 +96,7 @@ impl TokenFault {
 
 /// The claims of a token as they were presented: anything may be anything.
 #[derive(Deserialize)]
-pub(super) struct Presented {
+pub(super) struct Payload {
     sub: Option<Value>,
     exp: Option<Value>,
     nbf: Option<Value>,
@@ -105,10 +106,10 @@ pub(super) struct Presented {
     scope: Option<Value>,
 }
 
-impl Presented {
+impl Payload {
     /// Checks everything that a good signature does not say. A token of the `own` key needs no `iss` and no `aud`,
     /// since whoever can read that key may do anything here; what it says of them must be right nevertheless.
-    pub(super) fn check(self, config: &Config, own: bool, now: Millis) -> Result<Caller, TokenFault> {
+    pub(super) fn check(self, config: &Config, key: KeyId, own: bool, now: Millis) -> Result<Caller, TokenFault> {
         check_issuer(self.iss.as_ref(), config.issuer.as_deref(), own)?;
         check_audience(self.aud.as_ref(), &config.audience, own)?;
         let expires_at = instant(self.exp, "exp must be a whole number of seconds since 1970")?
@@ -119,11 +120,12 @@ impl Presented {
         if now >= expires_at {
             return Err(TokenFault::Expired);
         }
-        if not_before.is_some_and(|start| start > later(now, config.not_before_leeway)) {
+        // Signed later than now it would escape an end of the user's tokens up to now.
+        if not_before.max(issued_at).is_some_and(|start| start > later(now, config.not_before_leeway)) {
             return Err(TokenFault::NotYetValid);
         }
         let (subject, role) = role(self.sub, self.scope)?;
-        Ok(Caller { subject, role, expires_at, issued_at })
+        Ok(Caller { subject, role, expires_at, issued_at, key })
     }
 }
 
@@ -196,7 +198,7 @@ mod tests {
     }
 
     fn check_by(config: &Config, own: bool, claims: Value) -> Result<Caller, TokenFault> {
-        serde_json::from_value::<Presented>(claims).unwrap().check(config, own, NOW)
+        serde_json::from_value::<Payload>(claims).unwrap().check(config, KeyId::default(), own, NOW)
     }
 
     fn code(claims: Value) -> &'static str {
@@ -231,8 +233,8 @@ mod tests {
     fn a_token_ends_at_its_instant_and_not_a_moment_later() {
         let at = |leeway: u64, now: Millis| {
             let config = Config { expiry_leeway: Duration::from_secs(leeway), ..Config::default() };
-            let presented = serde_json::from_value::<Presented>(json!({"sub": "u", "exp": 100})).unwrap();
-            presented.check(&config, false, now).map(|caller| caller.expires_at)
+            let payload = serde_json::from_value::<Payload>(json!({"sub": "u", "exp": 100})).unwrap();
+            payload.check(&config, KeyId::default(), false, now).map(|caller| caller.expires_at)
         };
         assert_eq!(at(0, 99_999), Ok(100_000));
         assert_eq!(at(0, 100_000), Err(TokenFault::Expired));
@@ -242,15 +244,17 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_believed_within_its_leeway() {
-        let starting = |leeway: u64, nbf: i64| {
-            let config = Config { not_before_leeway: Duration::from_secs(leeway), ..Config::default() };
-            check_by(&config, false, json!({"sub": "u", "exp": 1_764_000_900, "nbf": nbf}))
-        };
-        assert!(starting(5, 1_764_000_005).is_ok());
-        assert_eq!(starting(5, 1_764_000_006), Err(TokenFault::NotYetValid));
-        assert!(starting(0, 1_764_000_000).is_ok());
-        assert_eq!(starting(0, 1_764_000_001), Err(TokenFault::NotYetValid));
+    fn a_start_or_a_signing_to_come_is_believed_within_its_leeway() {
+        for claim in ["nbf", "iat"] {
+            let starting = |leeway: u64, at: i64| {
+                let config = Config { not_before_leeway: Duration::from_secs(leeway), ..Config::default() };
+                check_by(&config, false, json!({"sub": "u", "exp": 1_764_000_900, claim: at}))
+            };
+            assert!(starting(5, 1_764_000_005).is_ok(), "{claim}");
+            assert_eq!(starting(5, 1_764_000_006), Err(TokenFault::NotYetValid), "{claim}");
+            assert!(starting(0, 1_764_000_000).is_ok(), "{claim}");
+            assert_eq!(starting(0, 1_764_000_001), Err(TokenFault::NotYetValid), "{claim}");
+        }
     }
 
     #[test]

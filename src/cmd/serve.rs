@@ -65,7 +65,9 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     open_files.tell(config.hub.streams);
     let budget = Budget::new(config.buffer_bytes);
     let hub = Hub::start(store.clone(), commits, Clock::System, config.hub, budget.clone());
-    let reload = Reload { options, global, open_files: open_files.limit(), started: loaded, keys: keys.clone(), level };
+    let limit = open_files.limit();
+    let reload =
+        Reload { options, global, open_files: limit, started: loaded, keys: keys.clone(), hub: hub.clone(), level };
     let drain_window = config.http.drain_window;
     let parts =
         Parts { config: config.http, budget, store: store.clone(), hub: hub.clone(), keys, clock: Clock::System };

@@ -1,5 +1,6 @@
 //! The kinds of values: what each takes, within which bounds, and what it says of anything else.
 
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -121,8 +122,9 @@ pub fn key_file(value: &Value, source: &Source) -> Reading<KeyFile> {
     *file = Some(path.to_string_lossy().into_owned());
     let key = KeyFile { path, kid: kid.clone(), algorithm: algorithm.clone() };
     key.check().map_err(|fault| match fault {
-        // It may be the key itself, at the place of its file's path.
+        // Where there is no file, it may be the key itself, at the place of its file's path.
         FileFault::Missing => format!("its file {fault}"),
+        FileFault::Unreadable(ref why) if why.kind() != ErrorKind::PermissionDenied => format!("its file {fault}"),
         _ => format!("its file {} {fault}", key.path.display()),
     })?;
     let shown = texts.into_iter().filter_map(|(field, text)| Some((field.to_owned(), Value::Text(text?))));

@@ -6,6 +6,7 @@ use super::descriptors;
 use super::kinds::{key_file, list, name, one_of, parsed, size, switch, text, time, whole};
 use super::settings::Settings;
 use super::{Config, Log};
+use crate::auth::KeyFile;
 use crate::domain::limits::{BATCH_BYTES, READERS};
 use crate::telemetry::Format;
 use crate::{auth, http, hub, store};
@@ -72,8 +73,12 @@ fn store(settings: &mut Settings) -> store::Config {
 }
 
 fn auth(settings: &mut Settings) -> auth::Config {
+    let keys = settings.read("auth.keys", list(key_file));
+    if let Err(fault) = KeyFile::check_together(&keys) {
+        settings.require(false, "auth.keys", || fault.to_string());
+    }
     auth::Config {
-        keys: settings.read("auth.keys", list(key_file)),
+        keys,
         issuer: settings.read("auth.issuer", text),
         audience: settings.read("auth.audience", list(name)),
         expiry_leeway: settings.read("auth.expiry_leeway", time(Duration::ZERO..=5 * MINUTE)),

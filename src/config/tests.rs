@@ -328,3 +328,36 @@ fn variables_of_others_are_passed_over() {
     ];
     assert_eq!(Site::with("[http]\n").read("", &linked).unwrap().config, Config::defaults());
 }
+
+/// Each is what somebody may take for the place of a key.
+#[test]
+fn a_secret_in_the_place_of_something_else_is_not_shown() {
+    let secret = "hunter2-".repeat(40);
+    for keys in [
+        format!("\"{secret}\""),
+        format!("\"site.key/{secret}\""),
+        format!("{{ file = \"{secret}\", algorithm = \"HS256\" }}"),
+        format!("{{ file = \"site.key\", algorithm = \"{}\" }}", &secret[..32]),
+    ] {
+        let told = Site::with(&format!("[auth]\nkeys = [{keys}]\n")).faults("", &[]);
+        assert!(told.len() == 1 && told[0].starts_with("auth.keys (lumen.toml:2): "), "{told:?}");
+        assert!(!told[0].contains("hunter2"), "{told:?}");
+    }
+    let named = Site::with("[auth]\nkeys = [{ file = \"site.key\", algorithm = \"HS512\" }]\n").faults("", &[]);
+    assert!(named[0].contains("site.key is given the algorithm \"HS512\""), "{named:?}");
+}
+
+/// Files that are good each, and not together.
+#[test]
+fn keys_are_held_against_each_other() {
+    let twice = "[{ file = \"site.key\", kid = \"a\" }, { file = \"site.key\", kid = \"a\" }]".to_owned();
+    let too_many = format!("[{}]", "\"site.key\", ".repeat(17));
+    for (keys, told) in
+        [(twice, "both name a key \"a\""), (too_many, "the key files hold 17 keys, but 16 are the most")]
+    {
+        let faults = Site::with(&format!("[auth]\nkeys = {keys}\n[limits]\nstreams_per_user = 0\n")).faults("", &[]);
+        assert_eq!(faults.len(), 2, "with all else that is wrong: {faults:?}");
+        assert!(faults[0].starts_with("auth.keys") && faults[0].contains(told), "{faults:?}");
+        assert!(faults[0].contains(" (lumen.toml:2): "), "{faults:?}");
+    }
+}

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::mailbox::Mailbox;
 use super::{Config, Inner, Presence};
-use crate::auth;
+use crate::auth::{self, KeyId};
 use crate::budget::Use;
 use crate::domain::address::AddressBlock;
 use crate::domain::ids::{Millis, UserId};
@@ -63,6 +63,7 @@ pub(super) struct Arrival {
     pub since: Millis,
     pub expires_at: Millis,
     pub issued_at: Option<Millis>,
+    pub key: KeyId,
     pub from: Option<IpAddr>,
     /// What it counts for, if it counts for an address.
     pub block: Option<AddressBlock>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::admission::Arrival;
 use super::{Hub, Inner};
+use crate::auth::KeyId;
 use crate::domain::ids::UserId;
 use crate::random;
 use crate::wire::event::CloseReason;
@@ -25,20 +26,28 @@ impl Hub {
     /// Ends every stream for this reason, and refuses those that come later.
     pub fn end_all(&self, reason: CloseReason) {
         self.0.draining.store(true, Ordering::SeqCst);
+        self.end_those(reason, |_| true);
+    }
+
+    /// Ends those streams whose tokens are good by a key that is there no more, as these would be refused now. A stream
+    /// that opens meanwhile is for its opener to look at.
+    pub fn end_without_key(&self, is_there: impl Fn(KeyId) -> bool + Send + 'static) {
+        self.end_those(CloseReason::TokenExpired, move |arrival| !is_there(arrival.key));
+    }
+
+    fn end_those(&self, reason: CloseReason, those: impl Fn(&Arrival) -> bool + Send + 'static) {
         let hub = self.0.clone();
         tokio::spawn(async move {
             for shard in 0..hub.registry.shards() {
-                hub.registry.for_each_of(shard, |mailbox| mailbox.close(reason));
+                hub.registry.for_each_of(shard, |mailbox| {
+                    if those(&mailbox.arrival) {
+                        mailbox.close(reason);
+                    }
+                });
                 // Else all streams would stand in the runtime's queue before a request that is under way.
                 tokio::task::yield_now().await;
             }
         });
-    }
-
-    /// Ends those streams of the user whose tokens are refused now. A stream that opens meanwhile looks by itself.
-    pub fn disconnect(&self, user: &UserId) {
-        let not_before = self.0.store.not_before(user);
-        self.0.close_of(user, CloseReason::Disconnected, |arrival| arrival.is_refused_by(not_before));
     }
 
     /// Draws a pause before a client comes back that is told this reason, in milliseconds.
@@ -48,11 +57,11 @@ impl Hub {
 }
 
 impl Inner {
-    /// Ends the streams of a user that are so.
-    pub fn close_of(&self, user: &UserId, reason: CloseReason, so: impl Fn(&Arrival) -> bool) {
+    /// Ends the streams of a user that are so, and says how many had not been ended before.
+    pub fn close_of(&self, user: &UserId, reason: CloseReason, so: impl Fn(&Arrival) -> bool) -> usize {
         let mailboxes = self.registry.of(user);
         let those = mailboxes.iter().flat_map(|mailboxes| mailboxes.iter()).filter(|mailbox| so(&mailbox.arrival));
-        those.for_each(|mailbox| mailbox.close(reason));
+        those.filter(|mailbox| mailbox.close(reason)).count()
     }
 
     /// Draws a pause before a client comes back, in milliseconds. Whoever is told of a drain may come back later by the

@@ -108,16 +108,18 @@ impl Mailbox {
         wake(state);
     }
 
-    /// Ends the stream. The first reason counts.
-    pub fn close(&self, reason: CloseReason) {
+    /// Ends the stream, and says whether it was not ended before. The first reason counts.
+    pub fn close(&self, reason: CloseReason) -> bool {
         let mut state = self.state();
-        if state.close.is_none() {
+        let is_first = state.close.is_none();
+        if is_first {
             state.close = Some(reason);
             // What waits is told to whoever comes back.
             state.empty();
             state.untaken = 0;
         }
         wake(state);
+        is_first
     }
 
     pub fn closing(&self) -> Option<CloseReason> {
@@ -242,8 +244,8 @@ mod tests {
     fn mailbox_of(budget: &Budget) -> Mailbox {
         let user = "ada".parse().unwrap();
         let (stream, since, expires_at) = (0, 0, 0);
-        let (issued_at, from, block, cut) = Default::default();
-        Mailbox::new(Arrival { user, stream, since, expires_at, issued_at, from, block, cut }, budget, 0)
+        let (issued_at, key, from, block, cut) = Default::default();
+        Mailbox::new(Arrival { user, stream, since, expires_at, issued_at, key, from, block, cut }, budget, 0)
     }
 
     fn offer(mailbox: &Mailbox, rev: Rev, bytes: usize) -> bool {

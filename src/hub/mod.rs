@@ -30,6 +30,7 @@ pub use self::subscription::Subscription;
 
 use self::admission::{Admission, Arrival, Place};
 use self::registry::Registry;
+use crate::auth::KeyId;
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::domain::address::AddressBlock;
@@ -72,6 +73,8 @@ pub struct Request {
     pub expires_at: Millis,
     /// When its token was signed, if it says so.
     pub issued_at: Option<Millis>,
+    /// By which key its token is good.
+    pub key: KeyId,
     /// Where it comes from, as far as that is known.
     pub from: Option<IpAddr>,
     /// Whether it counts for its address: a trusted proxy's own does not.
@@ -132,13 +135,14 @@ impl Hub {
     /// # Errors
     /// A cap that it would be over, a server that is draining or has no room, a token that was ended meanwhile.
     pub fn subscribe(&self, request: Request) -> Result<Subscription, Refused> {
-        let Request { user, cursor, snapshot, expires_at, issued_at, from, counts_for_address, cut } = request;
+        let Request { user, cursor, snapshot, expires_at, issued_at, key, from, counts_for_address, cut } = request;
         let arrival = Arrival {
             user,
             stream: u64::from_le_bytes(random::bytes()),
             since: self.0.clock.now(),
             expires_at,
             issued_at,
+            key,
             from,
             block: from.filter(|_| counts_for_address).map(AddressBlock::of),
             cut,

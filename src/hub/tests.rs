@@ -12,6 +12,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Config, Hub, Request, Subscription};
+use crate::auth::KeyId;
 use crate::budget::{Budget, Use};
 use crate::clock::Clock;
 use crate::domain::cursor::{Cursor, Presented};
@@ -122,6 +123,7 @@ fn request(user: &str) -> Request {
         snapshot: 1,
         expires_at: Millis::MAX,
         issued_at: None,
+        key: KeyId::default(),
         from: None,
         counts_for_address: false,
         cut: Shutdown::default(),

@@ -52,8 +52,8 @@ fn look_after(hub: &Inner, mailbox: &Mailbox, passed: u64, tick: u64, now: Milli
                 mailbox.arrival.cut.begin();
             }
         }
-        Untaken::News(_) if mailbox.arrival.expires_at <= now => mailbox.close(CloseReason::TokenExpired),
-        Untaken::News(ticks) if ticks >= hub.config.too_slow.as_secs() => mailbox.close(CloseReason::TooSlow),
+        Untaken::News(_) if mailbox.arrival.expires_at <= now => _ = mailbox.close(CloseReason::TokenExpired),
+        Untaken::News(ticks) if ticks >= hub.config.too_slow.as_secs() => _ = mailbox.close(CloseReason::TooSlow),
         Untaken::News(_) => {
             if tick >= mailbox.sent_at() + hub.config.heartbeat.as_secs() {
                 mailbox.ring();

@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::Error;
 use crate::domain::change::{Change, Counts};
-use crate::domain::ids::{NotificationId, Rev, UserId};
+use crate::domain::ids::{Millis, NotificationId, Rev, UserId};
 
 /// Where a caller waits for its answer.
 pub(super) type Reply = oneshot::Sender<Result<Answer, Error>>;
@@ -56,16 +56,26 @@ pub(super) enum Answer {
     Retracted(Retracted),
     /// Whether there was an inbox.
     Erased(bool),
+    /// How many streams were ended for it.
+    Refused(usize),
     Swept(Swept),
     Done,
+}
+
+/// What ends streams of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The inbox is the user's no more.
+    Erased(UserId),
+    /// The user's tokens that were signed up to this moment are refused.
+    Refused(UserId, Millis),
 }
 
 /// What one job did, once it is committed.
 pub(super) struct Outcome {
     /// In rev order.
     pub changes: Vec<Change>,
-    /// Whose inbox is one no more.
-    pub ended: Option<UserId>,
+    pub ended: Option<Ended>,
     pub answer: Answer,
 }
 
@@ -107,15 +117,19 @@ pub(super) struct Done {
 }
 
 impl Commit {
-    /// Tells all in commit order: each change to `offer`, which says how many streams took it, each user whose inbox was
-    /// erased to `ended`, and each caller its answer.
-    pub fn tell(self, mut offer: impl FnMut(&Change) -> usize, mut ended: impl FnMut(&UserId)) {
-        for Done { outcome: Outcome { changes, ended: erased, mut answer }, reply } in self.0 {
+    /// Tells all in commit order: each change to `offer`, which says how many streams took it, what ends streams to
+    /// `end`, which says how many it ended, and each caller its answer.
+    pub fn tell(self, mut offer: impl FnMut(&Change) -> usize, mut end: impl FnMut(&Ended) -> usize) {
+        for Done { outcome: Outcome { changes, ended, mut answer }, reply } in self.0 {
             let streams: Vec<usize> = changes.iter().map(&mut offer).collect();
-            erased.iter().for_each(&mut ended);
-            if let Answer::Appended(results) = &mut answer {
-                let made = results.iter_mut().filter(|result| !result.duplicate);
-                made.zip(streams).for_each(|(result, streams)| result.streams = streams);
+            let closed = ended.iter().map(&mut end).sum();
+            match &mut answer {
+                Answer::Appended(results) => {
+                    let made = results.iter_mut().filter(|result| !result.duplicate);
+                    made.zip(streams).for_each(|(result, streams)| result.streams = streams);
+                }
+                Answer::Refused(streams) => *streams = closed,
+                _ => {}
             }
             // A caller that hung up changes nothing.
             let _ = reply.send(Ok(answer));

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-pub use self::commit::{Appended, Commit, Commits, Marked, Retracted, Swept};
+pub use self::commit::{Appended, Commit, Commits, Ended, Marked, Retracted, Swept};
 pub use self::error::{Conflict, Error, Fatal, OpenError};
 pub use self::job::{Mark, Selection};
 pub use self::view::{List, ListQuery, Opening, Page, Standing, View};
@@ -141,13 +141,16 @@ impl Store {
         }
     }
 
-    /// Notes that tokens of this user are refused that were signed up to this moment, which only rises. It is no change of
-    /// the inbox.
+    /// Notes that tokens of this user are refused that were signed up to this moment, which only rises, and says how many
+    /// streams were ended for it. It is no change of the inbox.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn refuse_before(&self, user: UserId, not_before: Millis) -> Result<(), Error> {
-        self.submit(Task::RefuseBefore { user, not_before }).await.map(drop)
+    pub async fn refuse_before(&self, user: UserId, not_before: Millis) -> Result<usize, Error> {
+        match self.submit(Task::RefuseBefore { user, not_before }).await? {
+            Answer::Refused(streams) => Ok(streams),
+            other => Err(anothers(&other)),
+        }
     }
 
     /// Up to when signed tokens of this user are refused. From memory.

@@ -15,8 +15,9 @@ use crate::support::command::{Typed, lumen};
 use crate::support::http::{Answer, Api};
 use crate::support::opening::Opening;
 use crate::support::patience;
+use crate::support::reader::Reader;
 use crate::support::relay::Relay;
-use crate::support::signer::Signer;
+use crate::support::signer::{Signer, put};
 
 /// The file that is shipped, which is the defaults.
 const SHIPPED: &str = include_str!("../../lumen.toml");
@@ -273,6 +274,27 @@ async fn a_hangup_turns_the_logs_level_and_a_bad_file_turns_nothing() {
     assert_eq!(server.wait().await.status.code(), Some(0));
 }
 
+/// What an operator should know of the keys is told once each time.
+#[tokio::test]
+async fn a_hangup_warns_once_of_each_odd_key() {
+    let launch = Launch::new().config("[log]\nformat = \"json\"\n[auth]\nkeys = [\"set\"]\n");
+    let odd = json!({"kty": "oct", "use": "enc", "k": "AAAA"});
+    let own_key = launch.dir().join("key");
+    put(&launch.dir().join("set"), json!({"keys": [Signer::eddsa().jwk(), odd]}).to_string().as_bytes());
+    let server = launch.start().await;
+    until_logged(&server, "INFO", 2).await;
+    let count = |level: &str| levels(&server).iter().filter(|logged| *logged == level).count();
+    for (gone, warnings) in [(false, 1), (true, 2)] {
+        if gone {
+            fs::remove_file(&own_key).unwrap();
+        }
+        let (reloaded, warned) = (count("INFO") + 1, count("WARN"));
+        server.signal("HUP");
+        until_logged(&server, "INFO", reloaded).await;
+        assert_eq!(count("WARN") - warned, warnings, "{}", server.stderr());
+    }
+}
+
 /// A backend whose tokens are good for an hour.
 struct Backend {
     signer: Signer,
@@ -290,6 +312,14 @@ impl Backend {
     /// How a post of it is answered.
     async fn status(&self, server: &Child) -> u16 {
         server.api().with(&*self.token).post(&json!({"user": "ada", "type": "like", "content": "hi"})).await.0
+    }
+
+    /// A stream of a user for whom it signs.
+    async fn reader(&self, server: &Child, user: &str) -> Reader {
+        let exp = Clock::System.now() / 1000 + 3600;
+        let mut reader = Opening::new(server.addr(), self.signer.sign(&json!({"sub": user, "exp": exp}))).open().await;
+        reader.expect_ready().await;
+        reader
     }
 
     /// Posts until it is told to stop; what answers other than a success there were.
@@ -320,7 +350,8 @@ impl Load {
     }
 }
 
-/// Faults row 16: keys change under load, and nobody who is let in before and after is ever refused between.
+/// Faults row 16: keys change under load, and nobody who is let in before and after is ever refused between, or loses a
+/// stream. With a key end the streams of its tokens.
 #[tokio::test]
 async fn keys_change_under_load_and_nobody_is_refused() {
     let (old, new) = (Backend::named("old"), Backend::named("new"));
@@ -336,12 +367,15 @@ async fn keys_change_under_load_and_nobody_is_refused() {
     let server = launch.config(&with(&[&old])).start().await;
     assert_eq!((old.status(&server).await, new.status(&server).await), (201, 401));
     let load = [old.keep_posting(&server), old.keep_posting(&server)];
+    let mut leaving = [old.reader(&server, "ann").await, old.reader(&server, "cid").await];
 
     fs::write(&file, with(&[&old, &new])).unwrap();
     server.signal("HUP");
     let comes = async { while new.status(&server).await != 201 {} };
     patience::within(comes).await.expect("the new key");
     let more = new.keep_posting(&server);
+    let mut staying = [new.reader(&server, "ann").await, server.opening("ann").open().await];
+    staying[1].expect_ready().await;
     // A key that is none, a key file that is none, a file that is none: each time all keys stay.
     for (round, (bad, of)) in
         [("none", "new"), ("[auth]\nkeys = [\"none\"]\n", "lumen.toml"), ("[", "lumen.toml")].into_iter().enumerate()
@@ -354,9 +388,21 @@ async fn keys_change_under_load_and_nobody_is_refused() {
     for load in load.into_iter().chain([more]) {
         load.assert_all_went_well().await;
     }
+    server.api().publish("ann", "all are there").await;
+    for reader in staying.iter_mut().chain(&mut leaving[..1]) {
+        assert_eq!(reader.expect_message().await.data.content, "all are there");
+    }
     fs::write(&file, with(&[&new])).unwrap();
     server.signal("HUP");
+    for reader in &mut leaving {
+        let close = reader.expect_close().await;
+        assert_eq!((close.reason.as_str(), close.reconnect), ("token_expired", true));
+    }
     let goes = async { while old.status(&server).await != 401 {} };
     patience::within(goes).await.expect("the old key's end");
+    server.api().publish("ann", "these go on").await;
+    for reader in &mut staying {
+        assert_eq!(reader.expect_message().await.data.content, "these go on");
+    }
     assert_eq!(new.status(&server).await, 201);
 }

@@ -179,6 +179,7 @@ async fn claims_that_are_not_good_are_refused_whoever_signed() {
             ("nbf", json!(now() + 60), "token_not_yet_valid"),
             ("nbf", json!("soon"), "token_bad_claim"),
             ("iat", json!("odd-"), "token_bad_claim"),
+            ("iat", json!(now() + 60), "token_not_yet_valid"),
             ("aud", json!("odd-"), "token_wrong_audience"),
             ("aud", json!(["odd-", 1]), "token_wrong_audience"),
             ("iss", json!("odd-"), "token_wrong_issuer"),

@@ -8,6 +8,7 @@ use crate::auth::Keys;
 use crate::cli::global::Global;
 use crate::cli::serve::Options;
 use crate::config::Loaded;
+use crate::hub::Hub;
 use crate::telemetry::Level;
 
 /// What of the configuration a running server takes: these keys, or all of these tables.
@@ -22,6 +23,7 @@ pub struct Reload<'a> {
     /// As it was at the start: what is not live still holds.
     pub started: Loaded,
     pub keys: Arc<Keys>,
+    pub hub: Hub,
     pub level: Level,
 }
 
@@ -35,6 +37,8 @@ impl Reload<'_> {
                 return;
             }
         };
+        let keys = self.keys.clone();
+        self.hub.end_without_key(move |key| keys.has(key));
         self.level.set(loaded.config.log.level);
         let mut waiting = loaded.changed_from(&self.started);
         waiting.retain(|key| !LIVE.iter().any(|live| key.starts_with(live)));

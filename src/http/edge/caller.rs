@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
 use super::query::Query;
-use crate::auth::{Caller, TokenFault};
+use crate::auth::{Caller, KeyId, TokenFault};
 use crate::domain::ids::{Millis, UserId};
 use crate::http::App;
 use crate::wire::problem::Problem;
@@ -22,6 +22,7 @@ pub struct StreamUser {
     pub user: UserId,
     pub expires_at: Millis,
     pub issued_at: Option<Millis>,
+    pub key: KeyId,
 }
 
 /// One who may post for every user.
@@ -51,7 +52,9 @@ impl FromRequestParts<App> for StreamUser {
             None => None,
         };
         let caller = verify(token.ok_or_else(|| missing(parts))?, app)?;
-        Ok(StreamUser { user: user_of(&caller)?, expires_at: caller.expires_at, issued_at: caller.issued_at })
+        let user = user_of(&caller)?;
+        let Caller { expires_at, issued_at, key, .. } = caller;
+        Ok(StreamUser { user, expires_at, issued_at, key })
     }
 }
 

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::body::Events;
 use super::refusal;
+use crate::auth::TokenFault;
 use crate::domain::cursor::Presented;
 use crate::domain::limits::LIST_PAGE_MAX;
 use crate::http::App;
@@ -37,18 +38,21 @@ pub async fn get(
         // Whoever asks for the head alone opens no stream.
         return Ok(response(Body::empty()));
     }
-    let StreamUser { user, expires_at, issued_at } = caller;
+    let StreamUser { user, expires_at, issued_at, key } = caller;
     let request = Request {
         user,
         cursor,
         snapshot,
         expires_at,
         issued_at,
+        key,
         from: client.from,
         counts_for_address: client.counts_for_address,
         cut: peer.cut,
     };
     match app.hub.subscribe(request) {
+        // Looked at again only now: a stream that comes together with a reload is either refused here or found there.
+        Ok(_) if !app.keys.has(key) => Err(TokenFault::WrongKey.into()),
         Ok(subscription) => Ok(response(Body::new(Events(subscription)))),
         Err(refused) => refusal::tell(refused, cursor, app.hub.retry_ms(refused.reason()), &headers),
     }

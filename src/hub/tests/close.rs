@@ -186,16 +186,26 @@ async fn a_disconnect_ends_the_streams_of_tokens_that_are_refused() {
     let [mut before, mut at, mut after, mut unsaid] = [Some(NOON - 1), Some(NOON), Some(NOON + 1), None]
         .map(|issued_at| desk.hub.subscribe(signed(issued_at)).unwrap());
     let mut ben = desk.hub.subscribe(request("ben")).unwrap();
-    // Without a moment from which on they are refused, there is nothing to end.
-    desk.hub.disconnect(&ada);
-    assert_eq!(desk.hub.presence(&ada).len(), 4);
-    desk.store.refuse_before(ada.clone(), NOON).await.unwrap();
-    desk.hub.disconnect(&ada);
+    assert_eq!(desk.store.refuse_before(ada.clone(), NOON - 2).await.unwrap(), 1);
+    assert_eq!(desk.hub.presence(&ada).len(), 3);
+    assert_eq!(desk.store.refuse_before(ada.clone(), NOON).await.unwrap(), 2, "the one is ended already");
     for ended in [&mut before, &mut at, &mut unsaid] {
         assert_eq!(expect_close(ended).await.0, "disconnected");
     }
     assert_eq!([next(&mut after).await.event, next(&mut ben).await.event], ["ready", "ready"]);
     assert_eq!(desk.hub.presence(&ada).len(), 1);
+}
+
+/// Whoever asked for it may hang up, or wait no longer, while it is written.
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_that_nobody_waits_for_ends_the_streams_all_the_same() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    assert_eq!(next(&mut stream).await.event, "ready");
+    let mut asked = Box::pin(desk.store.refuse_before("ada".parse().unwrap(), NOON));
+    assert!(futures_util::poll!(asked.as_mut()).is_pending());
+    drop(asked);
+    assert_eq!(expect_close(&mut stream).await.0, "disconnected");
 }
 
 /// A token that was good when it was looked at, and is refused before its stream is there.

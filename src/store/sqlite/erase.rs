@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::fault::Fault;
 use super::group::Group;
 use crate::domain::ids::{Millis, UserId};
-use crate::store::commit::{Answer, Outcome};
+use crate::store::commit::{Answer, Ended, Outcome};
 
 /// Takes the name off the user's inbox, which is nobody's from then on. What was in it goes with the next sweeps.
 pub(super) fn erase(group: &mut Group, user: &UserId) -> Result<Outcome, Fault> {
@@ -17,7 +17,11 @@ pub(super) fn erase(group: &mut Group, user: &UserId) -> Result<Outcome, Fault> 
         group.forget(user, inbox);
     }
     // Whoever never got anything may have streams open all the same.
-    Ok(Outcome { changes: Vec::new(), ended: Some(user.clone()), answer: Answer::Erased(inbox.is_some()) })
+    Ok(Outcome {
+        changes: Vec::new(),
+        ended: Some(Ended::Erased(user.clone())),
+        answer: Answer::Erased(inbox.is_some()),
+    })
 }
 
 /// Notes from when on the user's tokens must be signed; the moment only rises.
@@ -29,5 +33,5 @@ pub(super) fn refuse_before(group: &mut Group, user: &UserId, not_before: Millis
     let risen = raise.query_row(params![inbox.id, not_before], |row| row.get(0))?;
     group.refuse_before(user, risen);
     group.keep(user, inbox);
-    Ok(Outcome::new(None, Answer::Done))
+    Ok(Outcome { changes: Vec::new(), ended: Some(Ended::Refused(user.clone(), risen)), answer: Answer::Refused(0) })
 }

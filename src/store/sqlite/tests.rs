@@ -88,7 +88,7 @@ async fn open(dir: &Path) -> (Store, JoinHandle<()>) {
     let (store, mut commits) = Store::open(&dir.join("lumen.db"), config, Clock::System).await.unwrap();
     let announcer = tokio::spawn(async move {
         while let Some(commit) = commits.next().await {
-            commit.tell(|_| 0, |_| {});
+            commit.tell(|_| 0, |_| 0);
         }
     });
     (store, announcer)

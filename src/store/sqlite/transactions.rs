@@ -18,7 +18,7 @@ use crate::domain::cursor::EpochSecret;
 use crate::domain::draft::check;
 use crate::domain::ids::UserId;
 use crate::domain::notification::Key;
-use crate::store::commit::{Answer, Outcome, Retracted, Swept};
+use crate::store::commit::{Answer, Ended, Outcome, Retracted, Swept};
 use crate::store::refusals::Refusals;
 
 /// A database in memory and what its writer knows of it, for inboxes of three rows at most.
@@ -93,7 +93,7 @@ fn a_transaction_may_erase_a_user_and_make_it_anew() {
         assert_eq!(swept(&sweep(group).unwrap()), (2, 0), "what the erased one had");
         told
     });
-    assert_eq!(told.ended, Some(ada()));
+    assert_eq!(told.ended, Some(Ended::Erased(ada())));
     let inbox = desk.1.cache.get(&ada()).unwrap();
     assert_eq!((inbox.id, inbox.head, inbox.rows, inbox.unread), (2, 2, 2, 2));
     assert_eq!(desk.1.refusals.not_before(&ada()), Some(3), "the erased one's is forgotten");

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures_util::StreamExt;
+use lumen_inbox::auth::KeyId;
 use lumen_inbox::budget::Budget;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::config::Config;
@@ -72,6 +73,7 @@ pub fn request(user: &str, cursor: Presented) -> Request {
         snapshot: 0,
         expires_at: Millis::MAX,
         issued_at: None,
+        key: KeyId::default(),
         from: None,
         counts_for_address: false,
         cut: Shutdown::default(),

@@ -11,7 +11,7 @@ use lumen_inbox::domain::cursor::{Cursor, Presented};
 use lumen_inbox::domain::draft::check;
 use lumen_inbox::domain::ids::{Rev, UserId};
 use lumen_inbox::domain::notification::{Addressed, Key};
-use lumen_inbox::store::{self, Appended, Error, ListQuery, Mark, Marked, OpenError, Opening, Retracted, Store};
+use lumen_inbox::store::{self, Appended, Ended, Error, ListQuery, Mark, Marked, OpenError, Opening, Retracted, Store};
 use serde_json::{Value, json};
 
 /// 2026-11-24T00:00:00Z.
@@ -27,7 +27,7 @@ pub struct Shelf {
 #[derive(Debug, Clone)]
 pub enum Told {
     Change(Change),
-    Ended(UserId),
+    Ended(Ended),
 }
 
 impl Shelf {
@@ -57,7 +57,11 @@ impl Shelf {
                     tell(Told::Change(change.clone()));
                     0
                 };
-                commit.tell(offer, |user| tell(Told::Ended(user.clone())));
+                let end = |ended: &Ended| {
+                    tell(Told::Ended(ended.clone()));
+                    0
+                };
+                commit.tell(offer, end);
             }
         });
         Ok(Shelf { store, clock, told })
