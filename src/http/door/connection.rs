@@ -138,6 +138,8 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
     /// More than all buffers on the way hold.
     const LARGE: usize = 16 * 1024 * 1024;
+    /// A part of it that no buffer on the way holds.
+    const PART: usize = LARGE / 8;
 
     fn endless() -> Body {
         Body::from_stream(stream::repeat(Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 1024]))))
@@ -330,6 +332,31 @@ mod tests {
         assert!(!served.is_finished());
         drop(client);
         served.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_an_answer_slowly_is_not_idle() {
+        let (mut client, served) = connect();
+        client.write_all(b"GET /large HTTP/1.1\r\n\r\n").await.unwrap();
+        read_until(&mut client, "\r\n\r\n").await;
+        for _ in 0..LARGE / PART {
+            client.read_exact(&mut vec![0; PART]).await.unwrap();
+            tokio::time::sleep(IDLE_TIME / 2).await;
+        }
+        exchange(&mut client).await;
+        drop(client);
+        served.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_that_is_whole_is_idle() {
+        let (mut client, served) = connect();
+        client.write_all(b"GET /large HTTP/1.1\r\n\r\n").await.unwrap();
+        read_until(&mut client, "\r\n\r\n").await;
+        let began = Instant::now();
+        served.await.unwrap();
+        let limit = IDLE_TIME.as_secs() + LINGER_TIME.as_secs();
+        assert!((IDLE_TIME.as_secs()..=limit).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     }
 
     /// What waits for a client that does not read is what the kernel takes, and little more.

@@ -72,6 +72,20 @@ impl<S> Watched<S> {
         }
     }
 
+    /// What a write came to. While a client takes what is left of an answer it is not idle, however slowly it does.
+    fn note_written(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(1..)) => {
+                if let Some(wait) = self.wait().filter(|wait| !wait.begun) {
+                    wait.end.as_mut().reset(Instant::now() + IDLE_TIME);
+                }
+                written
+            }
+            Poll::Pending => self.poll_patience(cx).map_ok(|()| 0),
+            Poll::Ready(_) => written,
+        }
+    }
+
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(wait) = self.wait() else { return Poll::Pending };
         ready!(wait.end.as_mut().poll(cx));
@@ -95,14 +109,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match bare_head(buf) {
-            Some(0) => {
-                self.bare = Some(buf.to_vec());
-                Poll::Ready(Ok(buf.len()))
-            }
-            Some(before) => Pin::new(&mut self.socket).poll_write(cx, &buf[..before]),
-            None => Pin::new(&mut self.socket).poll_write(cx, buf),
+        let begin = bare_head(buf);
+        if begin == Some(0) {
+            self.bare = Some(buf.to_vec());
+            return Poll::Ready(Ok(buf.len()));
         }
+        let written = Pin::new(&mut self.socket).poll_write(cx, &buf[..begin.unwrap_or(buf.len())]);
+        self.note_written(cx, written)
     }
 
     fn poll_write_vectored(
@@ -113,7 +126,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         // Heads stand in the first one, before any body.
         match bufs.first() {
             Some(first) if bare_head(first).is_some() => self.poll_write(cx, first),
-            _ => Pin::new(&mut self.socket).poll_write_vectored(cx, bufs),
+            _ => {
+                let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+                self.note_written(cx, written)
+            }
         }
     }
 
