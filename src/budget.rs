@@ -1,8 +1,8 @@
 //! One budget for all buffers whose size others decide: what waits for readers, and what senders are still sending.
 //!
 //! As it runs low, the cheapest to lose goes first: news in mailboxes (the store has them, and their streams read on
-//! from there), then pages of a replay (their streams wait for room), and last the bodies of requests (their senders are
-//! told to come back).
+//! from there), then lists (who asks is told to come back), so that they leave room for the pages of a replay (their
+//! streams wait for it), and last the bodies of requests (their senders are told to come back).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub enum Use {
     /// News that wait in a mailbox: half of it.
     Mailbox,
+    /// A list that waits for its client: five eighths.
+    List,
     /// A page on its way to a reader: three quarters.
     Page,
     /// A request's body: all of it.
@@ -60,6 +62,7 @@ impl Budget {
         let bytes = self.0.bytes;
         match of {
             Use::Mailbox => bytes / 2,
+            Use::List => bytes / 8 * 5,
             Use::Page => bytes / 4 * 3,
             Use::Body => bytes,
         }
@@ -103,17 +106,18 @@ mod tests {
 
     #[test]
     fn the_cheapest_to_lose_is_refused_first() {
-        let budget = Budget::new(100);
-        let (mut mailbox, mut page, mut body) =
-            (budget.share(Use::Mailbox), budget.share(Use::Page), budget.share(Use::Body));
-        assert!(mailbox.grow(50) && !mailbox.grow(1));
-        assert!(page.grow(25) && !page.grow(1));
-        assert!(body.grow(25) && !body.grow(1));
-        assert_eq!(budget.taken(), 100);
+        let budget = Budget::new(80);
+        let [mut mailbox, mut list, mut page, mut body] =
+            [Use::Mailbox, Use::List, Use::Page, Use::Body].map(|of| budget.share(of));
+        assert!(mailbox.grow(40) && !mailbox.grow(1));
+        assert!(list.grow(10) && !list.grow(1));
+        assert!(page.grow(10) && !page.grow(1));
+        assert!(body.grow(20) && !body.grow(1));
+        assert_eq!(budget.taken(), 80);
         assert!(!budget.has_room(Use::Body, 1) && budget.has_room(Use::Body, 0));
         body.shrink(10);
         assert!(budget.has_room(Use::Body, 10) && !budget.has_room(Use::Page, 1));
-        assert!(!mailbox.grow(1) && !page.grow(1) && body.grow(10) && !body.grow(usize::MAX));
+        assert!(!mailbox.grow(1) && !list.grow(1) && !page.grow(1) && body.grow(10) && !body.grow(usize::MAX));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::domain::ids::{NotificationId, Rev};
 use crate::domain::limits::{LIST_PAGE, LIST_PAGE_MAX};
 use crate::domain::notification::Kind;
 use crate::http::App;
+use crate::http::door::peer::Peer;
 use crate::http::edge::answer::{json, json_text};
 use crate::http::edge::caller::User;
 use crate::http::edge::held::held;
@@ -30,12 +31,12 @@ impl FromRequestParts<App> for Id {
     }
 }
 
-pub async fn list(State(app): State<App>, User(user): User, uri: Uri) -> Result<Response, Problem> {
+pub async fn list(State(app): State<App>, User(user): User, peer: Peer, uri: Uri) -> Result<Response, Problem> {
     let query = list_query(&Query::of(&uri))?;
     let list = app.store.list(&user, query).await?;
     let page = list_page(&list.items, list.next, list.counts, &list.cursor.to_string());
     // A megabyte, perhaps, for a client that need not take it.
-    Ok(json_text(StatusCode::OK, "application/json", held(page, &app.budget)?))
+    Ok(json_text(StatusCode::OK, "application/json", held(page, &app.budget, peer.cut)?))
 }
 
 pub async fn counts(State(app): State<App>, User(user): User) -> Result<Response, Problem> {

@@ -23,7 +23,7 @@ use crate::shutdown::Shutdown;
 /// measure is 400 KB each, which thousands of connections would hold outside of any budget.
 const BUFFER_BYTES: usize = 32 * 1024;
 /// How long, and for how many bytes, a refused body is still taken in and thrown away. A socket that is closed with
-/// bytes unread is reset, and the reset would overtake the answer that says why.
+/// bytes unread is reset, and the reset would overtake the answer that says why. So long may that answer take, too.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 2 * BATCH_BYTES;
 
@@ -46,10 +46,8 @@ pub async fn serve<S: Socket>(
     let mut socket = Watched::new(socket, turns.clone(), head_timeout);
     let served = async {
         exchange(&mut socket, router, peer, turns, head_timeout, &shutdown).await;
-        tokio::select! {
-            () = shutdown.begun() => {}
-            () = linger(socket.socket_mut()) => {}
-        }
+        // Also in a drain, whose window cuts those that take too long.
+        linger(socket.socket_mut()).await;
     };
     tokio::select! {
         biased;
@@ -94,8 +92,8 @@ async fn exchange<S: Socket>(
             Err(fault) if fault.is_parse() => bare::answer(head, fault),
             _ => head,
         };
-        // A peer that is gone already misses nothing.
-        let _ = socket.socket_mut().write_all(&answer).await;
+        // A peer that is gone already, or takes nothing, misses nothing.
+        let _ = timeout(LINGER_TIME, socket.socket_mut().write_all(&answer)).await;
     }
 }
 
@@ -118,8 +116,12 @@ async fn linger(socket: &mut impl Socket) {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::io;
+    use std::os::fd::BorrowedFd;
+    use std::pin::Pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
 
     use axum::Extension;
     use axum::body::Body;
@@ -127,6 +129,7 @@ mod tests {
     use axum::routing::get;
     use bytes::Bytes;
     use futures_util::stream;
+    use tokio::io::ReadBuf;
     use tokio::net::UnixStream;
     use tokio::task::JoinHandle;
     use tokio::time::{Instant, advance};
@@ -138,6 +141,8 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
     /// More than all buffers on the way hold.
     const LARGE: usize = 16 * 1024 * 1024;
+    /// A part of it that no buffer on the way holds.
+    const PART: usize = LARGE / 8;
 
     fn endless() -> Body {
         Body::from_stream(stream::repeat(Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 1024]))))
@@ -185,7 +190,7 @@ mod tests {
         let (mut client, _served) = connect();
         client.write_all(sent).await.unwrap();
         let text = read_all(&mut client).await;
-        text.split("HTTP/1.1 ").skip(1).map(str::to_owned).collect()
+        text.replace("HTTP/1.0 ", "HTTP/1.1 ").split("HTTP/1.1 ").skip(1).map(str::to_owned).collect()
     }
 
     /// The problem of an answer, which must be whole.
@@ -220,8 +225,11 @@ mod tests {
             (b"x".repeat(HEAD_BYTES + 1), 431, "head_too_large"),
             (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000)).into_bytes(), 431, "head_too_large"),
         ] {
-            let before = [&b""[..], GET, b"GET /empty HTTP/1.1\r\n\r\n"];
-            for (before, answered) in [(&before[..1], 0), (&before[1..2], 1), (&before[2..], 1), (&before[..], 2)] {
+            let old = b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n";
+            let before = [&b""[..], GET, b"GET /empty HTTP/1.1\r\n\r\n", old];
+            for (before, answered) in
+                [(&before[..1], 0), (&before[1..2], 1), (&before[2..3], 1), (&before[3..], 1), (&before[..], 3)]
+            {
                 let sent = [before.concat(), bad.clone()].concat();
                 let shown = String::from_utf8_lossy(&sent[..sent.len().min(80)]).into_owned();
                 let answers = answers(&sent).await;
@@ -231,6 +239,18 @@ mod tests {
                 assert_eq!((problem.status, problem.code.as_ref()), (status, code), "{shown}");
                 assert!(!problem.cure.is_empty() && !problem.detail.is_empty());
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_after_an_old_request_is_answered_with_a_problem() {
+        for bad in [&b"hello\r\n\r\n"[..], &b"x".repeat(HEAD_BYTES + 1)] {
+            let (mut client, _served) = connect();
+            client.write_all(b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").await.unwrap();
+            read_until(&mut client, "\r\n\r\nhi").await;
+            client.write_all(bad).await.unwrap();
+            let answer = read_all(&mut client).await;
+            problem(answer.strip_prefix("HTTP/1.0 ").unwrap());
         }
     }
 
@@ -332,6 +352,31 @@ mod tests {
         served.await.unwrap();
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_an_answer_slowly_is_not_idle() {
+        let (mut client, served) = connect();
+        client.write_all(b"GET /large HTTP/1.1\r\n\r\n").await.unwrap();
+        read_until(&mut client, "\r\n\r\n").await;
+        for _ in 0..LARGE / PART {
+            client.read_exact(&mut vec![0; PART]).await.unwrap();
+            tokio::time::sleep(IDLE_TIME / 2).await;
+        }
+        exchange(&mut client).await;
+        drop(client);
+        served.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_that_is_whole_is_idle() {
+        let (mut client, served) = connect();
+        client.write_all(b"GET /large HTTP/1.1\r\n\r\n").await.unwrap();
+        read_until(&mut client, "\r\n\r\n").await;
+        let began = Instant::now();
+        served.await.unwrap();
+        let limit = IDLE_TIME.as_secs() + LINGER_TIME.as_secs();
+        assert!((IDLE_TIME.as_secs()..=limit).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    }
+
     /// What waits for a client that does not read is what the kernel takes, and little more.
     #[tokio::test(start_paused = true)]
     async fn a_body_is_asked_for_as_it_is_taken() {
@@ -353,6 +398,44 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let asked = asked.load(Ordering::Relaxed);
         assert!((BUFFER_BYTES..6 * BUFFER_BYTES).contains(&asked), "{asked}");
+    }
+
+    /// A socket that takes nothing.
+    struct Full(UnixStream);
+
+    impl AsFd for Full {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+
+    impl AsyncRead for Full {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Full {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_problem_that_is_not_taken_holds_no_connection() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        client.write_all(b"no http\r\n\r\n").await.unwrap();
+        let served = serve(Full(server), None, router(), HEAD_TIMEOUT, Shutdown::default());
+        timeout(2 * LINGER_TIME + HEAD_TIMEOUT, served).await.expect("it ends");
+        drop(client);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::bare::{CLOSE, KEEP_ALIVE, NO_BODY};
 use super::turns::{Turns, is_clients};
 
 /// Pause between two requests of a connection. The usual proxies keep theirs for 60 s (nginx) and 75 s (browsers'
@@ -72,6 +73,20 @@ impl<S> Watched<S> {
         }
     }
 
+    /// What a write came to. While a client takes what is left of an answer it is not idle, however slowly it does.
+    fn note_written(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(1..)) => {
+                if let Some(wait) = self.wait().filter(|wait| !wait.begun) {
+                    wait.end.as_mut().reset(Instant::now() + IDLE_TIME);
+                }
+                written
+            }
+            Poll::Pending => self.poll_patience(cx).map_ok(|()| 0),
+            Poll::Ready(_) => written,
+        }
+    }
+
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(wait) = self.wait() else { return Poll::Pending };
         ready!(wait.end.as_mut().poll(cx));
@@ -95,14 +110,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match bare_head(buf) {
-            Some(0) => {
-                self.bare = Some(buf.to_vec());
-                Poll::Ready(Ok(buf.len()))
-            }
-            Some(before) => Pin::new(&mut self.socket).poll_write(cx, &buf[..before]),
-            None => Pin::new(&mut self.socket).poll_write(cx, buf),
+        let begin = bare_head(buf);
+        if begin == Some(0) {
+            self.bare = Some(buf.to_vec());
+            return Poll::Ready(Ok(buf.len()));
         }
+        let written = Pin::new(&mut self.socket).poll_write(cx, &buf[..begin.unwrap_or(buf.len())]);
+        self.note_written(cx, written)
     }
 
     fn poll_write_vectored(
@@ -113,7 +127,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         // Heads stand in the first one, before any body.
         match bufs.first() {
             Some(first) if bare_head(first).is_some() => self.poll_write(cx, first),
-            _ => Pin::new(&mut self.socket).poll_write_vectored(cx, bufs),
+            _ => {
+                let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+                self.note_written(cx, written)
+            }
         }
     }
 
@@ -134,14 +151,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 /// Where in these bytes the head begins that hyper writes by itself, before it closes; it is always their end.
 ///
 /// Bodies cannot be taken for it, since no line of theirs ends with CR LF. An answer without a body that is the last of
-/// its connection can: it is held back too, until the connection's end says what it was.
+/// its connection can: it is held back too, until the connection's end says what it was. The last one says so, or in
+/// HTTP/1.0 says nothing of it.
 fn bare_head(bytes: &[u8]) -> Option<usize> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;
     }
-    let begin = find(bytes, b"HTTP/1.1 4")?;
-    let has = |field: &[u8]| find(&bytes[begin..], field).is_some();
-    (has(b"\r\nconnection: close\r\n") && has(b"\r\ncontent-length: 0\r\n")).then_some(begin)
+    let (new, old) = (find(bytes, b"HTTP/1.1 4"), find(bytes, b"HTTP/1.0 4"));
+    let begin = new.max(old)?;
+    let has = |field: &str| find(&bytes[begin..], field.as_bytes()).is_some();
+    let is_last = if old > new { !has(KEEP_ALIVE) } else { has(CLOSE) };
+    (is_last && has(NO_BODY)).then_some(begin)
 }
 
 /// Where `part` is last.
