@@ -140,11 +140,14 @@ impl Ring {
     }
 }
 
+/// The file of a key that was passed over, and why it was.
+type PassedOver<'a> = (&'a Path, &'static str);
+
 /// The keys of all files together, and why others in which of them were passed over.
 ///
 /// # Errors
 /// The first fault of a file, a name that two keys have, or too many keys.
-pub(super) fn read_all(files: &[KeyFile]) -> Result<(Vec<VerifyingKey>, Vec<(&Path, &'static str)>), KeyError> {
+pub(super) fn read_all(files: &[KeyFile]) -> Result<(Vec<VerifyingKey>, Vec<PassedOver<'_>>), KeyError> {
     let (mut all, mut passed_over) = (Vec::new(), Vec::new());
     let mut named: HashMap<String, PathBuf> = HashMap::new();
     for file in files {

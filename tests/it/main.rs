@@ -31,6 +31,7 @@ mod proxies;
 mod raw_heads;
 mod real_traffic;
 mod refusals;
+mod reloads;
 mod requests;
 mod sending;
 mod sockets;
