@@ -256,22 +256,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_reaches_a_client_that_is_still_sending() {
-        let refuse = post(|request: Request<Body>| async {
-            match read(request.into_body(), 1024).await {
-                Err(BodyFault::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-                _ => StatusCode::OK,
+        for drains in [false, true] {
+            let (begun, mut begins) = mpsc::channel(1);
+            let refuse = post(move |request: Request<Body>| async move {
+                begun.send(()).await.unwrap();
+                match read(request.into_body(), 1024).await {
+                    Err(BodyFault::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+                    _ => StatusCode::OK,
+                }
+            });
+            let server = Server::start(Router::new().route("/", refuse));
+            let mut client = server.connect().await;
+            client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+            begins.recv().await.unwrap();
+            if drains {
+                server.shutdown.begin();
             }
-        });
-        let server = Server::start(Router::new().route("/", refuse));
-        let mut client = server.connect().await;
-        client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
-        let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
-        for _ in 0..64 {
-            client.write_all(&chunk).await.unwrap();
+            let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+            for _ in 0..64 {
+                client.write_all(&chunk).await.unwrap();
+            }
+            client.shutdown().await.unwrap();
+            let answer = read_all(&mut client).await;
+            assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
         }
-        client.shutdown().await.unwrap();
-        let answer = read_all(&mut client).await;
-        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     }
 
     #[tokio::test]

@@ -46,10 +46,8 @@ pub async fn serve<S: Socket>(
     let mut socket = Watched::new(socket, turns.clone(), head_timeout);
     let served = async {
         exchange(&mut socket, router, peer, turns, head_timeout, &shutdown).await;
-        tokio::select! {
-            () = shutdown.begun() => {}
-            () = linger(socket.socket_mut()) => {}
-        }
+        // Also in a drain, whose window cuts those that take too long.
+        linger(socket.socket_mut()).await;
     };
     tokio::select! {
         biased;
