@@ -23,7 +23,7 @@ use crate::shutdown::Shutdown;
 /// measure is 400 KB each, which thousands of connections would hold outside of any budget.
 const BUFFER_BYTES: usize = 32 * 1024;
 /// How long, and for how many bytes, a refused body is still taken in and thrown away. A socket that is closed with
-/// bytes unread is reset, and the reset would overtake the answer that says why.
+/// bytes unread is reset, and the reset would overtake the answer that says why. So long may that answer take, too.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 2 * BATCH_BYTES;
 
@@ -92,8 +92,8 @@ async fn exchange<S: Socket>(
             Err(fault) if fault.is_parse() => bare::answer(head, fault),
             _ => head,
         };
-        // A peer that is gone already misses nothing.
-        let _ = socket.socket_mut().write_all(&answer).await;
+        // A peer that is gone already, or takes nothing, misses nothing.
+        let _ = timeout(LINGER_TIME, socket.socket_mut().write_all(&answer)).await;
     }
 }
 
@@ -116,8 +116,12 @@ async fn linger(socket: &mut impl Socket) {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::io;
+    use std::os::fd::BorrowedFd;
+    use std::pin::Pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
 
     use axum::Extension;
     use axum::body::Body;
@@ -125,6 +129,7 @@ mod tests {
     use axum::routing::get;
     use bytes::Bytes;
     use futures_util::stream;
+    use tokio::io::ReadBuf;
     use tokio::net::UnixStream;
     use tokio::task::JoinHandle;
     use tokio::time::{Instant, advance};
@@ -378,6 +383,44 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let asked = asked.load(Ordering::Relaxed);
         assert!((BUFFER_BYTES..6 * BUFFER_BYTES).contains(&asked), "{asked}");
+    }
+
+    /// A socket that takes nothing.
+    struct Full(UnixStream);
+
+    impl AsFd for Full {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+
+    impl AsyncRead for Full {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Full {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_problem_that_is_not_taken_holds_no_connection() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        client.write_all(b"no http\r\n\r\n").await.unwrap();
+        let served = serve(Full(server), None, router(), HEAD_TIMEOUT, Shutdown::default());
+        timeout(2 * LINGER_TIME + HEAD_TIMEOUT, served).await.expect("it ends");
+        drop(client);
     }
 
     #[tokio::test]
