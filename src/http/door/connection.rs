@@ -190,7 +190,7 @@ mod tests {
         let (mut client, _served) = connect();
         client.write_all(sent).await.unwrap();
         let text = read_all(&mut client).await;
-        text.split("HTTP/1.1 ").skip(1).map(str::to_owned).collect()
+        text.replace("HTTP/1.0 ", "HTTP/1.1 ").split("HTTP/1.1 ").skip(1).map(str::to_owned).collect()
     }
 
     /// The problem of an answer, which must be whole.
@@ -225,8 +225,11 @@ mod tests {
             (b"x".repeat(HEAD_BYTES + 1), 431, "head_too_large"),
             (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000)).into_bytes(), 431, "head_too_large"),
         ] {
-            let before = [&b""[..], GET, b"GET /empty HTTP/1.1\r\n\r\n"];
-            for (before, answered) in [(&before[..1], 0), (&before[1..2], 1), (&before[2..], 1), (&before[..], 2)] {
+            let old = b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n";
+            let before = [&b""[..], GET, b"GET /empty HTTP/1.1\r\n\r\n", old];
+            for (before, answered) in
+                [(&before[..1], 0), (&before[1..2], 1), (&before[2..3], 1), (&before[3..], 1), (&before[..], 3)]
+            {
                 let sent = [before.concat(), bad.clone()].concat();
                 let shown = String::from_utf8_lossy(&sent[..sent.len().min(80)]).into_owned();
                 let answers = answers(&sent).await;
@@ -236,6 +239,18 @@ mod tests {
                 assert_eq!((problem.status, problem.code.as_ref()), (status, code), "{shown}");
                 assert!(!problem.cure.is_empty() && !problem.detail.is_empty());
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_after_an_old_request_is_answered_with_a_problem() {
+        for bad in [&b"hello\r\n\r\n"[..], &b"x".repeat(HEAD_BYTES + 1)] {
+            let (mut client, _served) = connect();
+            client.write_all(b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").await.unwrap();
+            read_until(&mut client, "\r\n\r\nhi").await;
+            client.write_all(bad).await.unwrap();
+            let answer = read_all(&mut client).await;
+            problem(answer.strip_prefix("HTTP/1.0 ").unwrap());
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::bare::{CLOSE, KEEP_ALIVE, NO_BODY};
 use super::turns::{Turns, is_clients};
 
 /// Pause between two requests of a connection. The usual proxies keep theirs for 60 s (nginx) and 75 s (browsers'
@@ -150,14 +151,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 /// Where in these bytes the head begins that hyper writes by itself, before it closes; it is always their end.
 ///
 /// Bodies cannot be taken for it, since no line of theirs ends with CR LF. An answer without a body that is the last of
-/// its connection can: it is held back too, until the connection's end says what it was.
+/// its connection can: it is held back too, until the connection's end says what it was. The last one says so, or in
+/// HTTP/1.0 says nothing of it.
 fn bare_head(bytes: &[u8]) -> Option<usize> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;
     }
-    let begin = find(bytes, b"HTTP/1.1 4")?;
-    let has = |field: &[u8]| find(&bytes[begin..], field).is_some();
-    (has(b"\r\nconnection: close\r\n") && has(b"\r\ncontent-length: 0\r\n")).then_some(begin)
+    let (new, old) = (find(bytes, b"HTTP/1.1 4"), find(bytes, b"HTTP/1.0 4"));
+    let begin = new.max(old)?;
+    let has = |field: &str| find(&bytes[begin..], field.as_bytes()).is_some();
+    let is_last = if old > new { !has(KEEP_ALIVE) } else { has(CLOSE) };
+    (is_last && has(NO_BODY)).then_some(begin)
 }
 
 /// Where `part` is last.
