@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
@@ -20,8 +21,9 @@ pub struct SocketFile {
     identity: Identity,
 }
 
-/// Device, inode and the time of its last change, since an inode is soon used again.
-type Identity = (u64, u64, i64, i64);
+/// Device, inode and the time of its birth where the file system has it, since an inode is soon used again. Not that of
+/// its last change: to be given to a proxy's group is one.
+type Identity = (u64, u64, Option<SystemTime>);
 
 impl SocketFile {
     pub fn path(&self) -> &Path {
@@ -75,7 +77,7 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
 }
 
 fn identity(path: &Path) -> io::Result<Identity> {
-    path.symlink_metadata().map(|found| (found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
+    path.symlink_metadata().map(|found| (found.dev(), found.ino(), found.created().ok()))
 }
 
 #[cfg(test)]
@@ -105,6 +107,16 @@ mod tests {
         drop(file);
         assert!(path.exists(), "what is another's is not removed");
         drop(second);
+        assert!(!path.exists());
+
+        // A group that is given to it, as a proxy's, makes it no other.
+        let (_listener, file) = bind(&path).unwrap();
+        let change = || path.metadata().map(|found| (found.ctime(), found.ctime_nsec())).unwrap();
+        let made = change();
+        while change() == made {
+            fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        }
+        drop(file);
         assert!(!path.exists());
 
         std::fs::write(&path, "mine").unwrap();
