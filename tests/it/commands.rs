@@ -9,6 +9,7 @@ use crate::support::child::{Child, Launch};
 use crate::support::command::{Done, Running, lumen, sh};
 use crate::support::http::{Api, ok};
 use crate::support::opening::{Opening, Unopened};
+use crate::support::script::{Script, Then};
 
 const LIKE: &str = "send --user alice --type like --sender bob --content 点赞了你的作品";
 
@@ -185,6 +186,20 @@ async fn who_has_had_enough_of_a_tail_just_goes() {
     api.publish("alice", "three").await;
     let on = done(lumen(&format!("tail --user alice --exit-after 1 {on_from}")).at(&server).run()).await;
     assert!(on[0].ends_with("  like  three  (3 unread)"), "{on:?}");
+}
+
+/// Whatever answers at the address: its words steer no terminal.
+#[tokio::test]
+async fn a_refusal_is_shown_and_not_obeyed() {
+    let mut problem = json!({"type": "about:blank", "status": 403, "code": "c", "cure": "c", "detail": "d"});
+    problem["title"] = json!("no\u{1b}[2J\nerror: none");
+    let body = problem.to_string();
+    let head = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\nConnection: close";
+    let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let script = Script::start([(answer, Then::Close)]).await;
+    let asked = lumen(&format!("inbox --url http://{}", script.addr())).env("LUMEN_TOKEN", "t");
+    let done = asked.run().await;
+    assert_eq!((done.code, done.stderr.as_str()), (Some(1), "error: no\\u{1b}[2J\\nerror: none: d; c\n"));
 }
 
 /// What is typed wrong is 2, what is wrong there is 1, and the last words say what to do.

@@ -7,7 +7,7 @@ use std::path::{self, Path};
 use serde_json::json;
 
 use crate::cli::global::Global;
-use crate::cmd::term::{ClosedPipe, Notes, Out, shown};
+use crate::cmd::term::{ClosedPipe, Notes, Out};
 use crate::home::{self, Home};
 use crate::http::Address;
 
@@ -29,7 +29,7 @@ pub async fn tell(addresses: &[Address], home: &Home, global: &Global) -> anyhow
     }
     let notes = Notes::new(global.quiet);
     for url in &urls {
-        notes.say(&format!("listening on {}", shown(url)));
+        notes.say(&format!("listening on {url}"));
     }
     // The commands speak to no Unix socket.
     let tcp = addresses.iter().find_map(|address| match address {

@@ -8,7 +8,8 @@ use indicatif::ProgressBar;
 use super::progress::Progress;
 use super::text::shown;
 
-/// Stderr. That it cannot be written to is nobody's fault and stops nothing.
+/// Stderr. That it cannot be written to is nobody's fault and stops nothing. What others wrote (a problem may come from
+/// whatever answers at the address) steers no terminal.
 pub struct Notes {
     quiet: bool,
     /// A bar that is drawn on the same terminal, and steps aside for a line.
@@ -53,7 +54,7 @@ pub fn failure(fault: &anyhow::Error) {
 
 /// One of the things that are wrong with what was typed or set.
 pub fn fault(fault: impl Display) {
-    line(&format!("error: {}", shown(&fault.to_string())));
+    line(&format!("error: {fault}"));
 }
 
 /// The messages of an error and its causes; one that an outer message already quotes is not said again.
@@ -72,7 +73,7 @@ fn chain(fault: &anyhow::Error) -> String {
 }
 
 fn line(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", shown(text));
 }
 
 #[cfg(test)]
