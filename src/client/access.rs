@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::HeaderValue;
+use serde_json::Value;
 
 use crate::auth::{Claims, Keys};
 use crate::clock::Clock;
@@ -45,17 +48,19 @@ pub enum AccessFault {
     NoToken(String),
     #[error("nobody is named whose stream it is; say it with --user")]
     Nobody,
+    #[error("the token is {of}'s and not {user}'s; leave --user out, or hand over {user}'s token")]
+    Anothers { of: String, user: UserId },
 }
 
 impl Access {
-    /// The token that opens `user`'s stream. One that was handed in says by itself whose it is.
+    /// The token that opens `user`'s inbox and stream. One that was handed in says by itself whose it is.
     ///
     /// # Errors
-    /// There is none to be had.
+    /// There is none to be had, or it is another's.
     pub fn for_user(&self, user: Option<&UserId>) -> Result<Token, AccessFault> {
         match self {
-            Access::Given(token) => Ok(token.clone()),
-            Access::File(path) => from_file(path),
+            Access::Given(token) => token.clone().only_of(user),
+            Access::File(path) => from_file(path)?.only_of(user),
             Access::Key { keys, clock } => {
                 let user = user.ok_or(AccessFault::Nobody)?;
                 signed(keys, &Claims::user(user, clock.now(), OWN_TTL))
@@ -112,6 +117,22 @@ impl Token {
             }
             _ => Err(AccessFault::NoToken(source.to_owned())),
         }
+    }
+
+    /// This token, unless it is another's.
+    fn only_of(self, user: Option<&UserId>) -> Result<Self, AccessFault> {
+        match (user, self.user()) {
+            (Some(user), Some(of)) if of != user.as_str() => Err(AccessFault::Anothers { of, user: user.clone() }),
+            _ => Ok(self),
+        }
+    }
+
+    /// The user that it names, if it does: the server alone knows whether that is true, and refuses a token of a scope.
+    fn user(&self) -> Option<String> {
+        let claims = self.0.to_str().ok()?.split('.').nth(1)?;
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        let user = claims.get("sub").filter(|_| claims.get("scope").is_none())?;
+        user.as_str().map(str::to_owned)
     }
 
     pub(super) fn bearer(&self) -> HeaderValue {
@@ -176,6 +197,21 @@ mod tests {
         assert!(caller(access.for_producer().unwrap()).is_producer());
         assert!(caller(access.for_operator().unwrap()).is_admin());
         assert_eq!(access.for_user(None), Err(AccessFault::Nobody));
+    }
+
+    #[test]
+    fn a_users_token_is_that_users_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = Keys::load_or_create(&directory.path().join("key")).unwrap();
+        let (ann, ben): (UserId, UserId) = ("ann".parse().unwrap(), "ben".parse().unwrap());
+        let anns = Access::Given(signed(&keys, &Claims::user(&ann, Clock::System.now(), OWN_TTL)).unwrap());
+        assert!(anns.for_user(None).is_ok() && anns.for_user(Some(&ann)).is_ok());
+        assert_eq!(anns.for_user(Some(&ben)), Err(AccessFault::Anothers { of: "ann".to_owned(), user: ben.clone() }));
+        // Of what is no user's token the server says it better.
+        let shops = signed(&keys, &Claims::producer("shop", Clock::System.now(), OWN_TTL)).unwrap();
+        for other in [shops, Token::parse("a.b.c", "it").unwrap(), Token::parse("abc", "it").unwrap()] {
+            assert_eq!(Access::Given(other.clone()).for_user(Some(&ben)), Ok(other));
+        }
     }
 
     #[test]

@@ -3,8 +3,6 @@
 use std::future::pending;
 use std::time::Duration;
 
-use anyhow::bail;
-
 use super::server;
 use super::term::{Interrupt, Notes, Out, count, shown};
 use super::usage;
@@ -106,7 +104,7 @@ impl<'a> Tail<'a> {
 
     async fn tell(&mut self, told: &Told) -> anyhow::Result<()> {
         match &told.event {
-            Event::Ready(ready) => self.note_ready(ready)?,
+            Event::Ready(ready) => self.note_ready(ready),
             Event::Resync(resync) => self.notes.say(&hole(resync)),
             Event::Message(MessageData { replayed: true, .. }) | Event::Inbox(InboxData { replayed: true, .. }) => {
                 self.missed = self.missed.saturating_sub(1);
@@ -141,10 +139,7 @@ impl<'a> Tail<'a> {
         line::human(event, counted, &self.known, &self.out)
     }
 
-    fn note_ready(&mut self, ready: &ReadyData) -> anyhow::Result<()> {
-        if let Some(user) = self.options.user.as_ref().filter(|user| user.as_str() != ready.user) {
-            bail!("the token is {}'s and not {user}'s; leave --user out, or hand over {user}'s token", ready.user);
-        }
+    fn note_ready(&mut self, ready: &ReadyData) {
         let begun = if self.met { "back" } else { "open" };
         let missed = match (ready.resumed, ready.missed) {
             (true, Some(0)) => ", nothing was missed".to_owned(),
@@ -158,7 +153,6 @@ impl<'a> Tail<'a> {
         self.missed = ready.missed.unwrap_or(0);
         self.met = true;
         self.down = None;
-        Ok(())
     }
 
     fn note_loss(&mut self, why: &str, pause: Duration) {

@@ -227,6 +227,7 @@ async fn what_cannot_work_is_told_with_its_cure() {
         (&format!("tail --token-file {empty}"), 1, "holds no token; a token is one line"),
         (&format!("tail --token-file {garbage}"), 1, "the token is no JWT"),
         (&format!("tail --token-file {alices} --user bob"), 1, "the token is alice's and not bob's; leave --user out"),
+        (&format!("inbox --token-file {alices} --user bob"), 1, "the token is alice's and not bob's; leave --user out"),
         (&format!("{LIKE} --token-file {alices}"), 1, "`lumen token --producer` signs one"),
         ("send --user alice --type Like --content x", 2, "--type: a type is a lower-case letter"),
         ("send --user alice --type like --content x --link posts/9", 2, "--link: a link begins with http"),
