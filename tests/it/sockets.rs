@@ -1,6 +1,7 @@
 //! What a public server must bear at its sockets: descriptors that run out, and peers that go in every way.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use lumen_inbox::wire::api::STREAM;
@@ -51,9 +52,22 @@ fn lines(server: &Child) -> usize {
     server.stderr().lines().count()
 }
 
-/// Faults row 14.
+/// Writes, and sees it at each of ada's readers.
+async fn goes_on(api: &Api, readers: &mut [Reader]) {
+    for n in 0..20 {
+        let drafts: Vec<Value> =
+            (0..100).map(|line| json!({"user": "ada", "type": "like", "content": format!("{n} {line}")})).collect();
+        assert_eq!(api.batch(&drafts).await.0, 201, "the database writes");
+    }
+    for reader in readers {
+        let messages = reader.messages(2_001).await;
+        assert_eq!(messages.last().unwrap().data.content, "19 99");
+    }
+}
+
+/// Faults row 14: as many as the limit of its start has room for.
 #[tokio::test]
-async fn descriptors_that_run_out_keep_newcomers_waiting_and_nobody_else() {
+async fn a_crowd_keeps_newcomers_waiting_and_nobody_else() {
     let server = Launch::new().wrapper(["prlimit", "--nofile=256"]).start().await;
     let api = server.api();
     let mut readers = streams(&server, "ada").await;
@@ -65,19 +79,41 @@ async fn descriptors_that_run_out_keep_newcomers_waiting_and_nobody_else() {
     }
     patience::until(|| lines(&server) > said).await;
     let newcomer = tokio::spawn(server.opening("ben").open());
-
-    for n in 0..20 {
-        let drafts: Vec<Value> =
-            (0..100).map(|line| json!({"user": "ada", "type": "like", "content": format!("{n} {line}")})).collect();
-        assert_eq!(api.batch(&drafts).await.0, 201, "the database writes");
-    }
-    for reader in &mut readers {
-        let messages = reader.messages(2_001).await;
-        assert_eq!(messages.last().unwrap().data.content, "19 99");
-    }
+    goes_on(&api, &mut readers).await;
     drop(crowd);
     newcomer.await.unwrap().expect_ready().await;
     assert_eq!(lines(&server), said + 1, "{}", server.stderr());
+}
+
+/// Faults row 14: before any count of connections is full.
+#[tokio::test]
+async fn descriptors_that_run_out_keep_newcomers_waiting_and_nobody_else() {
+    let server = Child::start().await;
+    let api = server.api();
+    let mut readers = streams(&server, "ada").await;
+    api.publish("ada", "before").await;
+    let said = lines(&server);
+    let limit = limit_of_open_files(&server, STREAMS as u64);
+    let newcomer = tokio::spawn(server.opening("ben").open());
+    patience::until(|| lines(&server) > said).await;
+    goes_on(&api, &mut readers).await;
+    assert!(!newcomer.is_finished());
+    limit_of_open_files(&server, limit);
+    newcomer.await.unwrap().expect_ready().await;
+    assert_eq!(lines(&server), said + 1, "{}", server.stderr());
+}
+
+/// Sets the limit of a running server; returns what it was.
+fn limit_of_open_files(server: &Child, limit: u64) -> u64 {
+    let pid = server.pid().expect("a running server").to_string();
+    let prlimit = |words: &[&str]| {
+        let done = Command::new("prlimit").args(["--pid", &pid]).args(words).output().expect("prlimit");
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    };
+    let before = prlimit(&["--nofile", "--output=SOFT", "--noheadings"]);
+    prlimit(&[&format!("--nofile={limit}:")]);
+    before.parse().expect("a number")
 }
 
 /// Faults row 18, for those who still say something.

@@ -164,7 +164,9 @@ async fn a_silent_stream_pings_and_a_busy_one_does_not() {
     advance_by_seconds(10).await;
     desk.post("ada", "x").await;
     assert_eq!(stream.revs(1).await.len(), 1);
-    advance_by_seconds(HEARTBEAT.as_secs()).await;
+    advance_by_seconds(HEARTBEAT.as_secs() - 1).await;
+    assert!(stream.is_silent(), "news put off the ping");
+    advance_by_seconds(1).await;
     assert_eq!(stream.next().await, (None, Event::Ping));
     advance_by_seconds(HEARTBEAT.as_secs()).await;
     assert_eq!(stream.next().await, (None, Event::Ping));
@@ -197,6 +199,9 @@ async fn a_jump_of_the_wall_clock_leaves_streams_alone() {
     let Clock::Tokio { skew, .. } = &desk.clock else { panic!("a clock that can be moved") };
     for jump in [3_600_000, -7_200_000, -NOON] {
         skew.fetch_add(jump, Ordering::Relaxed);
+        // The ticker looks at the clock that jumped.
+        advance_by_seconds(2).await;
+        assert!(stream.is_silent(), "after a jump by {jump}");
         let rev = desk.post("ada", "x").await.rev;
         assert_eq!(stream.next().await.0.unwrap().rev, rev);
     }

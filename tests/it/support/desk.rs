@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lumen_inbox::budget::Budget;
 use lumen_inbox::clock::Clock;
 use lumen_inbox::config::Config;
@@ -93,6 +93,15 @@ impl Listener {
             self.splitter.push(&bytes, &mut self.blocks).expect("an event stream");
         }
         Some(self.blocks.remove(0))
+    }
+
+    /// Whether nothing is there to be taken now.
+    pub fn is_silent(&mut self) -> bool {
+        if let Some(told) = self.subscription.next().now_or_never() {
+            let bytes = told.expect("the stream goes on");
+            self.splitter.push(&bytes, &mut self.blocks).expect("an event stream");
+        }
+        self.blocks.is_empty()
     }
 
     pub async fn next(&mut self) -> (Option<Cursor>, Event) {
