@@ -9,7 +9,8 @@ Example:
   lumen disconnect --user alice
 
 The inbox stays as it is. With a token that is signed a second later alice may come back, so
-let the backend sign none for whom is to stay out.";
+let the backend sign none for whom is to stay out. `lumen erase` makes the tokens that were
+ended good again until they run out, since it forgets all that is known of the name.";
 
 /// End a user's streams, and every token of the user's that was signed up to now.
 #[derive(Debug, Args)]

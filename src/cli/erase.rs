@@ -9,8 +9,9 @@ Examples:
   lumen erase --user alice          asks first
   lumen erase --user alice --yes    as a script has to say it
 
-Nothing brings an erased inbox back. Tokens of the user's stay good; with one, or by the next
-notification, a new and empty inbox begins.";
+Nothing brings an erased inbox back. Tokens of the user's stay good, and those are good again
+that `lumen disconnect` had ended: of the name nothing is known any more. With one, or by the
+next notification, a new and empty inbox begins.";
 
 /// Erase a user's inbox, with every notification in it; its streams end.
 #[derive(Debug, Args)]
