@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::duration;
-use crate::client::stream::Place;
+use crate::client::stream::Beginning;
 use crate::domain::ids::UserId;
 use crate::domain::notification::Kind;
 
@@ -32,7 +32,7 @@ pub struct Options {
     /// Begin after this cursor, or with all that is still there; of more than 1,000 changes nothing is told again but
     /// that. Without it, with what comes from now on.
     #[arg(long, value_name = "CURSOR|start", value_parser = place)]
-    pub from: Option<Place>,
+    pub from: Option<Beginning>,
 
     /// End after so many notifications.
     #[arg(long, value_name = "N", value_parser = several)]
@@ -48,11 +48,11 @@ pub struct Options {
     pub types: Vec<Kind>,
 }
 
-fn place(text: &str) -> Result<Place, String> {
+fn place(text: &str) -> Result<Beginning, String> {
     if text == "start" {
-        return Ok(Place::Start);
+        return Ok(Beginning::Start);
     }
-    text.parse().map(Place::After).map_err(|fault| format!("{fault}; or the word start"))
+    text.parse().map(Beginning::After).map_err(|fault| format!("{fault}; or the word start"))
 }
 
 fn several(text: &str) -> Result<NonZeroU64, String> {

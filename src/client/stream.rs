@@ -27,7 +27,7 @@ const LONGEST_WISH: Duration = Duration::from_secs(60);
 
 /// Where a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Beginning {
     /// With what comes from now on.
     Head,
     /// With all that the inbox still has.
@@ -38,7 +38,7 @@ pub enum Place {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    pub from: Place,
+    pub from: Beginning,
     /// Newest items that `ready` brings; 0 for none.
     pub snapshot: usize,
 }
@@ -90,9 +90,9 @@ impl Stream {
     /// A stream of `user`, or of whom the token names. Nothing is asked before [`Stream::next`].
     pub fn open(server: Endpoint, user: Option<UserId>, options: Options) -> Self {
         let cursor = match options.from {
-            Place::Head => None,
-            Place::Start => Some(Cursor { epoch: Epoch::NONE, rev: 0 }.to_string()),
-            Place::After(cursor) => Some(cursor.to_string()),
+            Beginning::Head => None,
+            Beginning::Start => Some(Cursor { epoch: Epoch::NONE, rev: 0 }.to_string()),
+            Beginning::After(cursor) => Some(cursor.to_string()),
         };
         let now = Instant::now();
         Self {

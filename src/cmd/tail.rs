@@ -9,7 +9,7 @@ use super::usage;
 use crate::cli::global::Global;
 use crate::cli::tail::Options;
 use crate::client::access::Access;
-use crate::client::stream::{self, Place, Step, Stream, Told};
+use crate::client::stream::{self, Beginning, Step, Stream, Told};
 use crate::domain::notification::Kind;
 use crate::exit::Exit;
 use crate::wire::event::{Event, InboxData, MessageData, ReadyData, Reason, ResyncData};
@@ -26,7 +26,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
         return Err(usage::nobody("tail", "stream").into());
     }
     let mut interrupt = Interrupt::listen()?;
-    let from = options.from.unwrap_or(Place::Head);
+    let from = options.from.unwrap_or(Beginning::Head);
     let mut stream = Stream::open(server, options.user.clone(), stream::Options { from, snapshot: 0 });
     let mut tail = Tail::new(options, global);
     let ended = tokio::select! {

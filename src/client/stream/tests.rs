@@ -8,7 +8,7 @@ use crate::domain::ids::Rev;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n";
 
-fn open(server: Endpoint, from: Place) -> Stream {
+fn open(server: Endpoint, from: Beginning) -> Stream {
     let mut stream = Stream::open(server, None, Options { from, snapshot: 0 });
     stream.backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(1));
     stream
@@ -53,7 +53,7 @@ async fn the_cursor_survives_blocks_without_id_without_data_and_cut_short() {
         other("204 No Content"),
     ])
     .await;
-    let mut stream = open(server, Place::Head);
+    let mut stream = open(server, Beginning::Head);
     let (steps, end) = all(&mut stream).await;
     assert!(matches!(end, Failure::NotLumen { .. }), "{end}");
     assert_eq!(cursors(&heads.await.unwrap()), [None, Some("k3f9q2-7"), Some("k3f9q2-7")]);
@@ -70,14 +70,14 @@ async fn the_cursor_survives_blocks_without_id_without_data_and_cut_short() {
 
 #[tokio::test]
 async fn a_place_is_asked_for() {
-    let after = Place::After("k3f9q2-3".parse().unwrap());
-    for (place, cursor) in [(Place::Head, None), (Place::Start, Some("000000-0")), (after, Some("k3f9q2-3"))] {
+    let after = Beginning::After("k3f9q2-3".parse().unwrap());
+    for (place, cursor) in [(Beginning::Head, None), (Beginning::Start, Some("000000-0")), (after, Some("k3f9q2-3"))] {
         let (server, heads) = play(vec![other("204 No Content")]).await;
         all(&mut open(server, place)).await;
         assert_eq!(cursors(&heads.await.unwrap()), [cursor]);
     }
     let (server, heads) = play(vec![other("204 No Content")]).await;
-    all(&mut Stream::open(server, None, Options { from: Place::Head, snapshot: 7 })).await;
+    all(&mut Stream::open(server, None, Options { from: Beginning::Head, snapshot: 7 })).await;
     assert!(heads.await.unwrap()[0].starts_with("get /api/v1/notifications/stream?snapshot=7 "));
 }
 
@@ -86,7 +86,7 @@ async fn data_comes_as_it_was_sent() {
     let data = r#"{"a":"\u0001 ü\\n"}"#;
     let block = format!("event: later\r\ndata:{data}\r\ndata: second\r\n\r\n");
     let (server, _) = play(vec![format!("{HEAD}{block}"), other("204 No Content")]).await;
-    let told = open(server, Place::Head).next().await.unwrap();
+    let told = open(server, Beginning::Head).next().await.unwrap();
     let Step::Event(told) = told else { panic!("{told:?}") };
     assert_eq!((told.name.as_str(), told.data), ("later", format!("{data}\nsecond")));
     assert_eq!(told.event, Event::Other);
@@ -96,7 +96,7 @@ async fn data_comes_as_it_was_sent() {
 async fn what_somebody_must_change_ends_the_stream() {
     for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found"] {
         let (server, _) = play(vec![problem(status, "", "")]).await;
-        let (steps, end) = all(&mut open(server, Place::Head)).await;
+        let (steps, end) = all(&mut open(server, Beginning::Head)).await;
         assert_eq!((steps.len(), end.to_string()), (0, "No: why; do it".to_owned()));
     }
     for answer in [
@@ -108,7 +108,7 @@ async fn what_somebody_must_change_ends_the_stream() {
         other("200 OK"),
     ] {
         let (server, _) = play(vec![answer]).await;
-        let (steps, end) = all(&mut open(server, Place::Head)).await;
+        let (steps, end) = all(&mut open(server, Beginning::Head)).await;
         assert!(steps.is_empty() && matches!(end, Failure::NotLumen { .. }), "{end}");
     }
 }
@@ -123,7 +123,7 @@ async fn what_passes_is_tried_again() {
         other("204 No Content"),
     ];
     let (server, heads) = play(answers).await;
-    let (steps, _) = all(&mut open(server, Place::Head)).await;
+    let (steps, _) = all(&mut open(server, Beginning::Head)).await;
     let whys: Vec<_> = steps
         .iter()
         .filter_map(|step| match step {
@@ -147,7 +147,7 @@ async fn a_close_says_when_to_come_back() {
         format!("{HEAD}event: close\ndata: {{\"reason\":\"{reason}\",\"reconnect\":{reconnect},\"retry_ms\":3}}\n\n")
     };
     let (server, _) = play(vec![close("draining", true), close("banned", false)]).await;
-    let (steps, end) = all(&mut open(server, Place::Head)).await;
+    let (steps, end) = all(&mut open(server, Beginning::Head)).await;
     let [Step::Event(_), Step::Reconnecting { why, pause }, Step::Event(_)] = &steps[..] else {
         panic!("{steps:?}");
     };
@@ -160,13 +160,13 @@ async fn an_ended_token_is_replaced_where_there_is_another() {
     let ended = r#"data: {"reason":"token_expired","reconnect":true,"retry_ms":1}"#;
     let ended = format!("{HEAD}event: close\n{ended}\n\n");
     let (server, _) = play(vec![ended.clone()]).await;
-    assert_eq!(all(&mut open(server, Place::Head)).await.1, Failure::TokenEnded);
+    assert_eq!(all(&mut open(server, Beginning::Head)).await.1, Failure::TokenEnded);
 
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "first").unwrap();
     let answers = vec![ended, other("204 No Content")];
     let (server, heads) = play_to(Access::File(file.path().to_owned()), answers).await;
-    let mut stream = open(server, Place::Head);
+    let mut stream = open(server, Beginning::Head);
     stream.next().await.unwrap();
     std::fs::write(file.path(), "second").unwrap();
     all(&mut stream).await;
@@ -180,7 +180,7 @@ async fn an_ended_token_is_replaced_where_there_is_another() {
 async fn a_link_that_is_silent_is_dead() {
     for begun in ["", HEAD] {
         let (server, holding) = hold(begun).await;
-        let mut stream = open(server, Place::Head);
+        let mut stream = open(server, Beginning::Head);
         stream.patience = Duration::from_millis(20);
         let step = stream.next().await.unwrap();
         assert!(matches!(step, Step::Reconnecting { why: Failure::Silent { .. }, .. }), "{step:?}");
@@ -192,7 +192,7 @@ async fn a_link_that_is_silent_is_dead() {
 async fn a_link_is_dead_after_two_and_a_half_of_the_servers_heartbeats() {
     let beats_in = |seconds: u64| ready("").replace("\"heartbeat_s\":15", &format!("\"heartbeat_s\":{seconds}"));
     let (server, _) = play(vec![format!("{HEAD}{}", beats_in(2))]).await;
-    let mut stream = open(server, Place::Head);
+    let mut stream = open(server, Beginning::Head);
     assert_eq!(stream.patience, Duration::from_millis(37_500));
     stream.next().await.unwrap();
     assert_eq!(stream.patience, Duration::from_secs(5));
