@@ -195,7 +195,9 @@ mod tests {
             tokio::time::advance(Duration::from_secs(1)).await;
         }
         assert_eq!(reader.next().await.event, Some(Event::Ping));
-        server.stop().await;
-        assert_eq!(reader.expect_close().await.reason, "draining");
+        // Its connection ends once the client has closed its side too.
+        let closing = async move { reader.expect_close().await };
+        let (_, close) = tokio::join!(server.stop(), closing);
+        assert_eq!(close.reason, "draining");
     }
 }
