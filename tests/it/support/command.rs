@@ -285,9 +285,11 @@ mod tests {
         let pid = running.process.id().unwrap();
         drop(running);
         assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
-        let mut writing = sh("cat").open_stdin().start();
+        // Again and again: another child that is being started may hold the pipe for a moment, and a single line would go
+        // into that.
+        let mut writing = sh("sh -c 'read -r word; exec yes'").open_stdin().start();
         writing.close_stdout().await;
-        writing.write("lost\n").await;
+        writing.write("go\n").await;
         assert_eq!(writing.wait().await.code, None, "SIGPIPE ends it");
     }
 }
