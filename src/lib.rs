@@ -12,6 +12,7 @@
 //!                 api/    marks operator health
 //!                 stream/ open refusal body                      a request becomes a subscription
 //!                 edge/   caller headers query problem answer    what every answer has
+//!    loadtest/    plan stamp measured report/                    thousands of streams, counted and judged
 //! 2  hub/         admission registry mailbox subscription        who is open, and what each is told next
 //!                 catch_up announcer ticker close housekeeping
 //!    client/      endpoint access api inbox operator stream      what every command but serve asks with
@@ -44,6 +45,7 @@ pub mod exit;
 pub mod home;
 pub mod http;
 pub mod hub;
+pub mod loadtest;
 pub mod ownership;
 pub mod random;
 pub mod shutdown;

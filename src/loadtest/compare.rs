@@ -1,0 +1,1 @@
+//! A run beside an earlier one.

@@ -1,0 +1,211 @@
+//! The document of a run: what `--json` writes, `--compare` reads, and every other report is made of.
+//!
+//! Its version is in `lumen_loadtest`: fields are only added within one. Times of figures are microseconds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the document.
+pub const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// [`VERSION`].
+    pub lumen_loadtest: u32,
+    /// Of the program that wrote it.
+    pub lumen: String,
+    pub run: String,
+    /// RFC 3339.
+    pub began_at: String,
+    pub verdict: Verdict,
+    /// Why it is not `passed`, a line each.
+    pub reasons: Vec<String>,
+    pub thresholds: Vec<Judged>,
+    pub plan: PlanFacts,
+    pub environment: Environment,
+    /// Every figure by its name, as thresholds name them: `delivery.p99`, `lost`. Times are in microseconds.
+    pub figures: BTreeMap<String, f64>,
+    pub ledger: Ledger,
+    /// By name: `connect`, `first_event`, `answer`, `delivery`, `last_receiver`, `send_lag`, `slow_delivery`, `catch_up`.
+    /// One that nothing was measured of is not there.
+    pub latencies: BTreeMap<String, Latency>,
+    pub generator: GeneratorFacts,
+    pub server: Option<ServerFacts>,
+    pub recovery: Option<Recovery>,
+    pub acts: Vec<ActFact>,
+    pub seconds: Vec<SecondFacts>,
+    /// Why requests were not accepted, and how often, tries included; the most frequent twenty.
+    pub refusals: BTreeMap<String, u64>,
+    /// Why streams were not open at the end, and how many; the most frequent twenty.
+    pub stream_faults: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every threshold held.
+    Passed,
+    /// A threshold did not.
+    Missed,
+    /// The generator itself was the bottleneck: the figures say nothing of the server.
+    Void,
+    /// Ended before its time.
+    Interrupted,
+}
+
+/// A threshold and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// As it was typed: `delivery.p99<50ms`.
+    pub threshold: String,
+    pub figure: String,
+    /// `None` where the figure was not measured, which does not hold.
+    pub value: Option<f64>,
+    pub bound: f64,
+    pub held: bool,
+    pub source: Source,
+    /// Of a comparison: the base's value.
+    pub base: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    Default,
+    Given,
+    Comparison,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanFacts {
+    pub profile: String,
+    pub url: String,
+    pub scenario: String,
+    pub mode: String,
+    pub seed: u64,
+    pub streams: u32,
+    pub users: u32,
+    /// Users of one message, in mode `audience`.
+    pub audience: Option<u32>,
+    pub messages: u32,
+    /// Of an even schedule.
+    pub rate_per_s: Option<f64>,
+    /// Of a replay: the file's name and its speed.
+    pub replay: Option<String>,
+    pub speed: Option<f64>,
+    pub duration_s: f64,
+    pub warmup_s: f64,
+    pub settle_s: f64,
+    pub late_s: f64,
+    pub ramp_per_s: f64,
+    pub payload_bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    pub cores: usize,
+    pub cpu: String,
+    pub system: String,
+    pub open_files: u64,
+    /// Whether the server was started by the run itself, and what was set for it: `LUMEN_LIMITS_STREAMS_PER_USER=…`.
+    pub spawned: Option<Vec<String>>,
+}
+
+/// Every message on every stream, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Messages whose request was begun.
+    pub sent: u64,
+    pub acknowledged: u64,
+    /// Sent or due, and never accepted.
+    pub unacknowledged: u64,
+    /// Deliveries that were due: of each acknowledged message one on every stream of its users.
+    pub due: u64,
+    /// Deliveries of messages of this run, each counted once a stream.
+    pub delivered: u64,
+    /// Of those, later than `--late`.
+    pub late: u64,
+    /// Of those, messages that were never acknowledged.
+    pub delivered_unacknowledged: u64,
+    /// Acknowledged and not delivered.
+    pub lost: u64,
+    pub duplicated: u64,
+    pub out_of_order: u64,
+    pub unknown: u64,
+    pub counts_wrong: u64,
+    pub resyncs: u64,
+    /// Streams with a loss.
+    pub streams_with_losses: u64,
+    /// The first losses, at most twenty: `message 17 to user 3, stream 3`.
+    pub examples: Vec<String>,
+}
+
+/// A distribution, in microseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    pub count: u64,
+    pub mean: f64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p99: u64,
+    pub p99_9: u64,
+    pub max: u64,
+    /// Points of its curve: percentile (0 to 100) and value.
+    pub curve: Vec<(f64, u64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorFacts {
+    /// Share of the time for which each thread had a CPU, by its name.
+    pub busy: BTreeMap<String, f64>,
+    pub cpu_us_a_delivery: Option<f64>,
+    pub rss_a_stream: u64,
+    pub peak_rss_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerFacts {
+    pub cpu_us_a_delivery: Option<f64>,
+    pub rss_a_stream: f64,
+    pub peak_rss_bytes: u64,
+    pub peak_descriptors: u64,
+    pub cpu_share: f64,
+}
+
+/// How streams that were lost came back. Times in microseconds from the first loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recovery {
+    pub streams: u64,
+    pub back: u64,
+    pub caught_up: u64,
+    /// When half, 99 % and all of them had every message that was acknowledged before they were open again.
+    pub p50: Option<u64>,
+    pub p99: Option<u64>,
+    pub all: Option<u64>,
+    /// For its picture: time in microseconds after the first loss, streams that were open again, streams caught up.
+    pub curve: Vec<(u64, u64, u64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActFact {
+    pub at_s: f64,
+    pub what: String,
+}
+
+/// One second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecondFacts {
+    /// Its end, after the first message was due; negative while streams are opened.
+    pub at_s: f64,
+    pub open: u64,
+    pub sent: u64,
+    pub answered: u64,
+    pub delivered: u64,
+    pub p50_us: Option<u64>,
+    pub p99_us: Option<u64>,
+    pub max_us: Option<u64>,
+    pub server_rss_bytes: Option<u64>,
+    /// Share of one CPU within it.
+    pub server_cpu: Option<f64>,
+}

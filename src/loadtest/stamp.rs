@@ -1,0 +1,86 @@
+//! What a message carries through any server: which run it is of, its number, and when it was to be sent.
+//!
+//! `~lt.RUN.NUMBER.MICROS~`, found wherever it stands in an event, so that no profile has to know where a server puts
+//! what was published. Its characters pass unchanged through JSON, forms, URLs and headers.
+
+use std::fmt;
+
+/// How long a run's name is.
+pub const RUN_CHARS: usize = 8;
+
+const BEGIN: &[u8] = b"~lt.";
+
+/// The name of a run: lower-case letters and digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunId([u8; RUN_CHARS]);
+
+impl RunId {
+    /// A name from random bytes.
+    pub fn new(random: [u8; RUN_CHARS]) -> Self {
+        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        Self(random.map(|byte| ALPHABET[usize::from(byte & 31)]))
+    }
+
+    pub fn as_str(&self) -> &str {
+        // Made of ASCII only.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// The mark of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub run: RunId,
+    /// The message's number in its run, from 0.
+    pub number: u32,
+    /// When it was to be sent: microseconds after the run's first.
+    pub due_us: u64,
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "~lt.{}.{}.{}~", self.run.as_str(), self.number, self.due_us)
+    }
+}
+
+impl Stamp {
+    /// The first stamp in `text`, whatever stands around it.
+    pub fn find(text: &[u8]) -> Option<Stamp> {
+        let mut rest = text;
+        loop {
+            let at = rest.windows(BEGIN.len()).position(|window| window == BEGIN)?;
+            rest = &rest[at + BEGIN.len()..];
+            if let Some(stamp) = Self::read(rest) {
+                return Some(stamp);
+            }
+        }
+    }
+
+    fn read(text: &[u8]) -> Option<Stamp> {
+        // A name, two numbers of at most 20 digits, two dots and the end.
+        let end = text.iter().take(RUN_CHARS + 43).position(|&byte| byte == b'~')?;
+        let text = std::str::from_utf8(&text[..end]).ok()?;
+        let (run, numbers) = text.split_once('.')?;
+        let (number, due_us) = numbers.split_once('.')?;
+        let run = RunId(run.as_bytes().try_into().ok()?);
+        Some(Stamp { run, number: number.parse().ok()?, due_us: due_us.parse().ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_found_in_whatever_surrounds_it() {
+        let stamp = Stamp { run: RunId::new([1, 2, 3, 4, 5, 6, 7, 8]), number: 42, due_us: 18_446_744_073_709_551_615 };
+        assert_eq!(Stamp::find(stamp.to_string().as_bytes()), Some(stamp));
+        let around = format!("{{\"a\":\"~lt.no~lt.~\",\"content\":\"{stamp}xxxx\",\"b\":\"~lt.other...~\"}}");
+        assert_eq!(Stamp::find(around.as_bytes()), Some(stamp));
+        for none in
+            ["", "~lt.", "~lt.12345678.1.2", "~lt.1234567.1.2~", "~lt.12345678.-1.2~", "~lt.12345678.4294967296.2~"]
+        {
+            assert_eq!(Stamp::find(none.as_bytes()), None, "{none}");
+        }
+    }
+}
