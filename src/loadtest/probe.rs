@@ -51,7 +51,7 @@ impl Server {
 
 /// This process, from when all streams were open.
 pub struct Own {
-    threads: Vec<(Thread, Option<Duration>)>,
+    threads: Vec<Working>,
     cpu_us: u64,
     rss_a_stream: u64,
     peak_rss_bytes: u64,
@@ -61,7 +61,7 @@ impl Own {
     /// Begins to count: `rss_before` is the memory before the first of so many streams.
     pub fn begin(threads: Vec<Thread>, rss_before: u64, streams: u32) -> Self {
         let now = process::now(std::process::id()).unwrap_or_default();
-        let threads = threads.into_iter().map(|thread| (thread.clone(), thread.cpu())).collect();
+        let threads = threads.into_iter().filter_map(Working::begin).collect();
         let rss_a_stream = now.rss_bytes.saturating_sub(rss_before) / u64::from(streams.max(1));
         Self { threads, cpu_us: now.cpu_us, rss_a_stream, peak_rss_bytes: now.rss_bytes }
     }
@@ -69,15 +69,17 @@ impl Own {
     pub fn look(&mut self) {
         let rss = process::now(std::process::id()).map_or(0, |now| now.rss_bytes);
         self.peak_rss_bytes = self.peak_rss_bytes.max(rss);
+        self.threads.iter_mut().for_each(Working::look);
     }
 
     /// What it took over the time that it published.
-    pub fn end(&self, published_for: Duration) -> Generator {
+    pub fn end(&mut self, published_for: Duration) -> Generator {
+        self.look();
         let now = process::now(std::process::id()).unwrap_or_default();
         let span = published_for.as_secs_f64().max(0.001);
-        let busy = self.threads.iter().filter_map(|(thread, before)| {
-            let spent = thread.cpu()?.saturating_sub((*before)?);
-            Some((thread.name.clone(), spent.as_secs_f64() / span))
+        let busy = self.threads.iter().map(|working| {
+            let spent = working.last.saturating_sub(working.before);
+            (working.thread.name.clone(), spent.as_secs_f64() / span)
         });
         Generator {
             busy: busy.collect(),
@@ -85,6 +87,24 @@ impl Own {
             rss_a_stream: self.rss_a_stream,
             peak_rss_bytes: self.peak_rss_bytes.max(now.rss_bytes),
         }
+    }
+}
+
+/// A thread, with its CPU time at the begin and when last seen: one that is done can be seen no more.
+struct Working {
+    thread: Thread,
+    before: Duration,
+    last: Duration,
+}
+
+impl Working {
+    fn begin(thread: Thread) -> Option<Self> {
+        let before = thread.cpu()?;
+        Some(Self { thread, before, last: before })
+    }
+
+    fn look(&mut self) {
+        self.last = self.thread.cpu().unwrap_or(self.last);
     }
 }
 

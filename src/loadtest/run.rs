@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
@@ -14,7 +14,7 @@ use super::descriptors;
 use super::disturb::Disturbance;
 use super::fleet::orders::{self, Teller};
 use super::fleet::{Fleet, Shared, Target};
-use super::measured::{Act, Measured, Now, Phase, Second, ServerNow};
+use super::measured::{Act, Measured, Now, Phase, Second, ServerNow, Track};
 use super::pace::Pacer;
 use super::plan::Plan;
 use super::probe::{Own, Server, Sums};
@@ -169,7 +169,7 @@ impl Run {
         self.fleet.tallies().chain([self.publisher.tally.as_ref()])
     }
 
-    fn sum(&self, of: impl Fn(&Tally) -> &std::sync::atomic::AtomicU64) -> u64 {
+    fn sum(&self, of: impl Fn(&Tally) -> &AtomicU64) -> u64 {
         tally::sum(self.tallies(), of)
     }
 
@@ -296,7 +296,9 @@ impl Run {
             let now = Sums { sent, answered, delivered };
             let second = self.sums.second(at, open, now, &lately, server);
             self.seconds.push(second);
-            self.own.as_mut().map_or((), Own::look);
+            if let Some(own) = &mut self.own {
+                own.look();
+            }
         }
         let latest = self.seconds.last();
         self.show.send_replace(Now {
@@ -316,7 +318,7 @@ impl Run {
 
     /// Ends everything that was started, and gathers what it saw.
     async fn end(mut self) -> Measured {
-        let generator = self.own.as_ref().map(|own| own.end(self.published_for)).unwrap_or_default();
+        let generator = self.own.as_mut().map(|own| own.end(self.published_for)).unwrap_or_default();
         let end = self.server.look().unwrap_or_default();
         let watched = self.server.is_seen();
         let server = watched.then(|| self.server.summed_up(self.before_streams, self.all_open, end));
@@ -350,7 +352,7 @@ impl Run {
         }
     }
 
-    async fn halt(self) -> (Vec<super::measured::Track>, Outcome) {
+    async fn halt(self) -> (Vec<Track>, Outcome) {
         self.orders.send_modify(|orders| orders.end = true);
         let Self { fleet, publisher, pacer, disturbance, .. } = self;
         let ended = spawn_blocking(move || {
@@ -373,7 +375,7 @@ fn ticks() -> tokio::time::Interval {
 }
 
 /// Why streams were not open, and how many for each reason.
-fn faults(tracks: &[super::measured::Track]) -> BTreeMap<String, u64> {
+fn faults(tracks: &[Track]) -> BTreeMap<String, u64> {
     let mut faults = BTreeMap::new();
     for fault in tracks.iter().filter_map(|track| track.fault.clone()) {
         *faults.entry(fault).or_default() += 1;

@@ -84,10 +84,12 @@ impl Stream {
     async fn live(mut self) -> Track {
         loop {
             let end = self.connection().await;
-            self.log.closed(&self.shared, Instant::now());
+            if !matches!(end, End::Over) {
+                self.log.closed(&self.shared, Instant::now());
+            }
             match end {
                 End::Over => return self.log.into_track(),
-                End::Storm => {}
+                End::Storm => self.log.fault("cut by the storm, and not back".to_owned()),
                 End::Lost { why, pause } => {
                     let usual = if self.log.was_open() { self.retry.unwrap_or(RETRY) } else { FIRST_RETRY };
                     self.log.fault(why);
@@ -151,12 +153,14 @@ impl Stream {
             let read = poll_fn(|context| {
                 READ.with_borrow_mut(|buffer| {
                     let read = link.poll_read(context, buffer);
-                    read.map_ok(|count| bytes.extend_from_slice(&buffer[..count])).map_ok(|()| bytes.len())
+                    read.map_ok(|count| {
+                        bytes.extend_from_slice(&buffer[..count]);
+                        count
+                    })
                 })
             });
-            let before = bytes.len();
             match read.await {
-                Ok(after) if after == before => return Err(lost("the connection ended before its answer".to_owned())),
+                Ok(0) => return Err(lost("the connection ended before its answer".to_owned())),
                 Ok(_) => {}
                 Err(fault) => return Err(lost(format!("the connection broke before its answer: {fault}"))),
             }

@@ -87,6 +87,13 @@ impl Profile {
         }
     }
 
+    /// Whether an event says that a stream is open; else it is with the head of its answer.
+    pub fn greets(&self) -> bool {
+        match &self.speaks {
+            Speaks::Lumen(_) => true,
+        }
+    }
+
     /// Whether a message that is sent twice is stored once, so that a try whose outcome is unknown may be repeated.
     pub fn resends(&self) -> bool {
         match &self.speaks {
