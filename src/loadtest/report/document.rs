@@ -209,3 +209,15 @@ pub struct SecondFacts {
     /// Share of one CPU within it.
     pub server_cpu: Option<f64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::sample;
+    use super::*;
+
+    #[test]
+    fn a_document_is_read_as_it_was_written() {
+        let text = serde_json::to_string(&sample()).unwrap();
+        assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), sample());
+    }
+}
