@@ -6,6 +6,7 @@
 
 pub mod compare;
 mod dice;
+pub mod figures;
 mod ledger;
 pub mod measured;
 pub mod plan;

@@ -21,6 +21,9 @@ pub struct Document {
     pub verdict: Verdict,
     /// Why it is not `passed`, a line each.
     pub reasons: Vec<String>,
+    /// What a reader should know besides, a line each: that the base's plan was another one. Changes no verdict.
+    #[serde(default)]
+    pub notes: Vec<String>,
     pub thresholds: Vec<Judged>,
     pub plan: PlanFacts,
     pub environment: Environment,

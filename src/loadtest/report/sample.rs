@@ -23,6 +23,7 @@ pub fn sample() -> Document {
             "delivery.p99 is 62.4 ms, and was to be under 50 ms (--threshold delivery.p99<50ms)".to_owned(),
             "connect.p99 is 31.2 ms, and was to be at most 22 ms: 20 ms of the base + 10%".to_owned(),
         ],
+        notes: vec!["the base's plan was another one: 4,000 streams there, 5,000 here".to_owned()],
         thresholds: thresholds(),
         plan: plan(),
         environment: Environment {
