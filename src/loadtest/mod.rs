@@ -9,6 +9,7 @@ pub mod compare;
 mod descriptors;
 mod dice;
 mod disturb;
+pub mod figures;
 mod fleet;
 mod ledger;
 pub mod measured;
