@@ -10,6 +10,7 @@ mod ledger;
 pub mod measured;
 pub mod plan;
 pub mod profile;
+pub mod replay;
 pub mod report;
 pub mod scenario;
 pub mod stamp;
