@@ -19,6 +19,7 @@ mod probe;
 mod process;
 pub mod profile;
 mod publisher;
+pub mod replay;
 pub mod report;
 mod run;
 pub mod scenario;

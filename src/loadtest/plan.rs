@@ -11,6 +11,9 @@ use super::stamp::RunId;
 const WHO: u64 = 1;
 const SLOW: u64 = 2;
 
+/// Messages of a run, at most: each takes a word of memory here, and one on each stream that gets it.
+pub const MESSAGES_MAX: u32 = 100_000_000;
+
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub run: RunId,
@@ -68,6 +71,14 @@ impl Mode {
             Mode::Unicast => "unicast",
             Mode::Fanout => "fanout",
             Mode::Audience(_) => "audience",
+        }
+    }
+
+    /// The same, with an audience of no more than there are users.
+    pub fn with_at_most(self, users: u32) -> Self {
+        match self {
+            Mode::Audience(several) => Mode::Audience(several.min(users)),
+            mode => mode,
         }
     }
 }

@@ -44,6 +44,11 @@ impl fmt::Display for Stamp {
 }
 
 impl Stamp {
+    /// The message's own name, the same at each try.
+    pub fn key(&self) -> String {
+        format!("lt-{}-{}", self.run.as_str(), self.number)
+    }
+
     /// The stamp and so much behind it that both have `bytes`; the stamp alone where that is more.
     pub fn padded(&self, bytes: usize) -> String {
         let mut text = self.to_string();

@@ -23,7 +23,7 @@ use crate::wire::sse::Block;
 
 /// How long a stream's token holds unless it is to end: longer than any run, which has ten hours at most.
 const STREAM_TTL: Duration = Duration::from_secs(24 * 3600);
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A lumen server, and the keys to it.
 pub struct Lumen {
@@ -81,11 +81,10 @@ impl Lumen {
                 let _ = write!(draft, r#"{{"users":[{}]"#, names.join(","));
             }
         }
-        let (run, number) = (stamp.run.as_str(), stamp.number);
+        let (key, content) = (stamp.key(), stamp.padded(self.payload_bytes));
         let _ = write!(
             draft,
-            r#","type":"system","sender":{{"username":"loadtest"}},"key":"lt-{run}-{number}","content":"{}"}}"#,
-            stamp.padded(self.payload_bytes)
+            r#","type":"system","sender":{{"username":"loadtest"}},"key":"{key}","content":"{content}"}}"#
         );
         draft
     }

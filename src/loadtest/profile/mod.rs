@@ -1,7 +1,12 @@
 //! How a kind of server is spoken to: what opens a stream, what publishes a message, and what an event says.
 
+mod dialect;
 mod lumen;
+mod pattern;
 mod producer;
+mod template;
+mod templated;
+mod tokens;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +18,11 @@ use reqwest::Url;
 use super::stamp::{RunId, Stamp};
 use crate::client::access::AccessFault;
 use crate::wire::sse::Block;
+pub use dialect::{Dialect, Words};
 pub use lumen::Lumen;
+pub use pattern::WordsFault;
+pub use templated::{Server, Templated};
+pub use tokens::{Tokens, TokensFault};
 
 /// One server's way of speaking, for one run. What it tells is the same for every stream, so it is shared.
 pub struct Profile {
@@ -23,6 +32,7 @@ pub struct Profile {
 
 enum Speaks {
     Lumen(Lumen),
+    Templated(Templated),
 }
 
 /// Who opens a stream.
@@ -42,6 +52,10 @@ pub enum ProfileFault {
     Access(#[from] AccessFault),
     #[error("the server's cursor cannot be sent back to it: it has characters that no header may have")]
     Cursor,
+    #[error("what is to go into the header {0} has characters that no header may have")]
+    Header(HeaderName),
+    #[error("no URL ({0})")]
+    Url(String),
 }
 
 impl Profile {
@@ -49,9 +63,14 @@ impl Profile {
         Self { run, speaks: Speaks::Lumen(lumen) }
     }
 
+    pub fn templated(templated: Templated, run: RunId) -> Self {
+        Self { run, speaks: Speaks::Templated(templated) }
+    }
+
     pub fn name(&self) -> &str {
         match &self.speaks {
             Speaks::Lumen(_) => "lumen",
+            Speaks::Templated(templated) => templated.dialect().as_str(),
         }
     }
 
@@ -67,6 +86,7 @@ impl Profile {
     pub fn subscribe(&self, seat: &Seat<'_>) -> Result<Request, ProfileFault> {
         match &self.speaks {
             Speaks::Lumen(lumen) => lumen.subscribe(&self.user_name(seat.user), seat),
+            Speaks::Templated(templated) => templated.subscribe(self.run, &self.user_name(seat.user), seat),
         }
     }
 
@@ -77,6 +97,7 @@ impl Profile {
     pub fn publish(&self, stamp: Stamp, users: &[u32]) -> Result<Request, ProfileFault> {
         match &self.speaks {
             Speaks::Lumen(lumen) => lumen.publish(stamp, users, |user| self.user_name(user)),
+            Speaks::Templated(templated) => templated.publish(stamp, users, |user| self.user_name(user)),
         }
     }
 
@@ -84,28 +105,23 @@ impl Profile {
     pub fn hear(&self, block: &Block) -> Heard {
         match &self.speaks {
             Speaks::Lumen(_) => lumen::hear(block),
+            Speaks::Templated(templated) => templated.hear(block),
         }
     }
 
     /// Whether an event says that a stream is open; else it is with the head of its answer.
     pub fn greets(&self) -> bool {
-        match &self.speaks {
-            Speaks::Lumen(_) => true,
-        }
+        matches!(self.speaks, Speaks::Lumen(_))
     }
 
     /// Whether a message that is sent twice is stored once, so that a try whose outcome is unknown may be repeated.
     pub fn resends(&self) -> bool {
-        match &self.speaks {
-            Speaks::Lumen(_) => true,
-        }
+        matches!(self.speaks, Speaks::Lumen(_))
     }
 
     /// Whether a fresh token can be had for a user when one has ended.
     pub fn renews(&self) -> bool {
-        match &self.speaks {
-            Speaks::Lumen(_) => true,
-        }
+        matches!(self.speaks, Speaks::Lumen(_))
     }
 }
 

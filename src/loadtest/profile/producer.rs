@@ -23,6 +23,8 @@ impl Producer {
         Self { access, held: Mutex::new(None) }
     }
 
+    /// The value of its header `Authorization`.
+    ///
     /// # Errors
     /// There is no token to be had.
     pub fn bearer(&self) -> Result<HeaderValue, AccessFault> {
@@ -35,6 +37,17 @@ impl Producer {
                 Ok(bearer)
             }
         }
+    }
+
+    /// The token itself.
+    ///
+    /// # Errors
+    /// There is none to be had.
+    pub fn token(&self) -> Result<String, AccessFault> {
+        let bearer = self.bearer()?;
+        // It was made of ASCII, with the word before it.
+        let token = bearer.to_str().ok().and_then(|bearer| bearer.strip_prefix("Bearer "));
+        Ok(token.unwrap_or_default().to_owned())
     }
 }
 
@@ -54,5 +67,6 @@ mod tests {
         assert_eq!(producer.bearer().unwrap(), "Bearer first");
         *producer.held.lock().unwrap() = Some((Instant::now().checked_sub(FRESH).unwrap(), "old".parse().unwrap()));
         assert_eq!(producer.bearer().unwrap(), "Bearer second");
+        assert_eq!(producer.token().unwrap(), "second");
     }
 }
