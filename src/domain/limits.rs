@@ -83,3 +83,53 @@ pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(45);
 /// The usual silence after which a stream is sent a `ping`: half of the shortest idle cut of common proxies.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What README and the wire contract say, in plain numbers: a slip in a product of constants would show nowhere else.
+    #[test]
+    fn the_limits_are_those_that_are_told() {
+        let bytes = [
+            (USER_ID_BYTES, 128),
+            (CONTENT_BYTES, 4_096),
+            (EXTRA_BYTES, 4_096),
+            (DRAFT_BYTES, 16_384),
+            (LINK_BYTES, 2_048),
+            (KEY_BYTES, 256),
+            (USERNAME_BYTES, 256),
+            (BODY_BYTES, 524_288),
+            (BATCH_BYTES, 8_388_608),
+            (HEAD_BYTES, 16_384),
+            (SNAPSHOT_BYTES, 65_536),
+            (MAILBOX_BYTES, 65_536),
+            (PAGE_BYTES, 65_536),
+            (QUEUE_BYTES, 16_777_216),
+            (SEND_BUFFER_BYTES, 65_536),
+        ];
+        let counts = [
+            (JSON_DEPTH, 32),
+            (JSON_VALUES, 20_000),
+            (REQUEST_ROWS, 10_000),
+            (MARK_IDS, 1_000),
+            (EVENT_IDS, 100),
+            (LIST_PAGE, 20),
+            (LIST_PAGE_MAX, 100),
+            (MAILBOX_CHANGES, 64),
+            (PAGE_ENTRIES, 100),
+            (READERS, 4),
+            (CATCH_UP_READS, 3),
+            (REPLAY_ENTRIES, 1_000),
+            (LOG_ENTRIES, 1_000),
+            (GENERATIONS, 32),
+            (QUEUE_ROWS, 16_384),
+        ];
+        for (limit, told) in bytes.into_iter().chain(counts) {
+            assert_eq!(limit, told);
+        }
+        assert_eq!(TTL_MAX_S, 315_360_000);
+        assert_eq!((KEY_OUTLIVES_MS, LOG_AGE_MS), (604_800_000, 2_592_000_000));
+        assert_eq!((TCP_USER_TIMEOUT.as_secs(), HEARTBEAT.as_secs()), (45, 15));
+    }
+}

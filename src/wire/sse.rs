@@ -84,41 +84,54 @@ impl Splitter {
     ///
     /// # Errors
     /// [`SplitFault`] when a line never ends.
-    pub fn push(&mut self, bytes: &[u8], blocks: &mut Vec<Block>) -> Result<(), SplitFault> {
-        for &byte in bytes {
-            match byte {
-                b'\n' if self.after_cr => self.after_cr = false,
-                b'\n' | b'\r' => {
-                    self.after_cr = byte == b'\r';
-                    self.end_line(blocks);
-                }
-                _ => {
-                    self.after_cr = false;
-                    if self.line.len() >= LINE_BYTES {
-                        return Err(SplitFault);
-                    }
-                    self.line.push(byte);
-                }
+    pub fn push(&mut self, mut bytes: &[u8], blocks: &mut Vec<Block>) -> Result<(), SplitFault> {
+        while !bytes.is_empty() {
+            if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
+                bytes = &bytes[1..];
+                continue;
+            }
+            let Some(end) = bytes.iter().position(|&byte| matches!(byte, b'\n' | b'\r')) else {
+                return self.keep(bytes);
+            };
+            let (line, rest) = bytes.split_at(end);
+            if self.line.len() + line.len() > LINE_BYTES {
+                return Err(SplitFault);
+            }
+            self.after_cr = rest[0] == b'\r';
+            bytes = &rest[1..];
+            if self.line.is_empty() {
+                // Whole lines are read where they are: a stream that waits holds no memory for one.
+                self.end_line(line, blocks);
+            } else {
+                let mut whole = std::mem::take(&mut self.line);
+                whole.extend_from_slice(line);
+                self.end_line(&whole, blocks);
             }
         }
         Ok(())
     }
 
-    fn end_line(&mut self, blocks: &mut Vec<Block>) {
-        let line = std::mem::take(&mut self.line);
-        let mut text = String::from_utf8_lossy(&line).into_owned();
-        if !std::mem::replace(&mut self.begun, true) && text.starts_with('\u{feff}') {
-            text.remove(0);
+    /// Keeps a piece of a line until its end comes.
+    fn keep(&mut self, piece: &[u8]) -> Result<(), SplitFault> {
+        if self.line.len() + piece.len() > LINE_BYTES {
+            return Err(SplitFault);
+        }
+        self.line.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn end_line(&mut self, line: &[u8], blocks: &mut Vec<Block>) {
+        let text = String::from_utf8_lossy(line);
+        let mut text = text.as_ref();
+        if !std::mem::replace(&mut self.begun, true) {
+            text = text.strip_prefix('\u{feff}').unwrap_or(text);
         }
         if text.is_empty() {
             self.dispatch(blocks);
         } else if !text.starts_with(':') {
-            let (field, value) = text.split_once(':').unwrap_or((&text, ""));
+            let (field, value) = text.split_once(':').unwrap_or((text, ""));
             self.field(field, value.strip_prefix(' ').unwrap_or(value));
         }
-        // The allocation serves the next line.
-        self.line = line;
-        self.line.clear();
     }
 
     fn field(&mut self, field: &str, value: &str) {
@@ -193,7 +206,13 @@ mod tests {
     #[test]
     fn a_line_without_end_is_a_fault() {
         let mut splitter = Splitter::default();
-        assert_eq!(splitter.push(&vec![b'x'; LINE_BYTES + 1], &mut Vec::new()), Err(SplitFault));
+        let long = vec![b'x'; LINE_BYTES + 1];
+        assert_eq!(splitter.push(&long, &mut Vec::new()), Err(SplitFault));
+        let mut splitter = Splitter::default();
+        assert_eq!(splitter.push(&[&long, &b"\n"[..]].concat(), &mut Vec::new()), Err(SplitFault));
+        let mut splitter = Splitter::default();
+        assert_eq!(splitter.push(&long[1..], &mut Vec::new()), Ok(()));
+        assert_eq!(splitter.push(b"\n", &mut Vec::new()), Ok(()));
     }
 
     proptest! {
