@@ -102,12 +102,28 @@ pub fn figures() -> impl Iterator<Item = Figure> {
     latencies.chain(others)
 }
 
+/// A name that no figure has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no figure '{typed}': is {} meant? `lumen loadtest --figures` lists them all", .nearest.join(" or "))]
+pub struct UnknownFigure {
+    typed: String,
+    nearest: Vec<String>,
+}
+
+/// The figure of this name.
+///
+/// # Errors
+/// A name that none has.
+pub fn named(typed: &str) -> Result<Figure, UnknownFigure> {
+    find(typed).ok_or_else(|| UnknownFigure { typed: typed.to_owned(), nearest: nearest(typed) })
+}
+
 pub fn find(name: &str) -> Option<Figure> {
     figures().find(|figure| figure.name == name)
 }
 
 /// The names that a mistyped one may have meant, at most three: those that it begins, else those that resemble it most.
-pub fn nearest(typed: &str) -> Vec<String> {
+fn nearest(typed: &str) -> Vec<String> {
     const AT_MOST: usize = 3;
     let begun: Vec<String> =
         figures().map(|figure| figure.name).filter(|name| !typed.is_empty() && name.starts_with(typed)).collect();
@@ -136,6 +152,17 @@ impl Unit {
             Unit::Count => rounded(value),
             Unit::PerSecond if value < 1_000.0 => format!("{}/s", trimmed(&format!("{value:.1}"))),
             Unit::PerSecond => format!("{}/s", rounded(value)),
+        }
+    }
+
+    /// Without rounding, in the figure's own unit.
+    pub fn exactly(self, value: f64) -> String {
+        match self {
+            Unit::Time => format!("{value} µs"),
+            Unit::Bytes => format!("{value} B"),
+            Unit::Percent => format!("{value} %"),
+            Unit::Count => value.to_string(),
+            Unit::PerSecond => format!("{value}/s"),
         }
     }
 }

@@ -5,12 +5,17 @@
 //! `stats` compute ([`Document`]), `report` writes.
 
 mod busy;
+#[cfg(test)]
+mod by_hand;
 pub mod compare;
 mod descriptors;
 mod dice;
 mod disturb;
+mod due;
+mod facts;
 pub mod figures;
 mod fleet;
+mod latency;
 mod ledger;
 pub mod measured;
 mod pace;
@@ -20,6 +25,7 @@ mod process;
 pub mod profile;
 mod publisher;
 pub mod replay;
+mod recovery;
 pub mod report;
 mod run;
 pub mod scenario;
@@ -29,6 +35,7 @@ pub mod stats;
 mod tally;
 pub mod threshold;
 mod timeline;
+pub mod verdict;
 
 pub use fleet::Target;
 pub use measured::Measured;

@@ -19,11 +19,14 @@ pub fn sample() -> Document {
         began_at: "2026-11-24T08:00:00.123Z".to_owned(),
         verdict: Verdict::Missed,
         reasons: vec![
-            "lost is 3, and was to be 0 (by default; --threshold 'lost<=3' would allow it)".to_owned(),
-            "delivery.p99 is 62.4 ms, and was to be under 50 ms (--threshold delivery.p99<50ms)".to_owned(),
-            "connect.p99 is 31.2 ms, and was to be at most 22 ms: 20 ms of the base + 10%".to_owned(),
+            "lost is 3, and was to be 0 (by default)".to_owned(),
+            "delivery.p99 is 62.4 ms, and was to be under 50 ms (--threshold 'delivery.p99<50ms')".to_owned(),
+            "slow_delivery.p99 was not measured, and was to be under 1 s (--threshold 'slow_delivery.p99<1s')"
+                .to_owned(),
+            "connect.p99 is 31.2 ms, and was to be at most 22 ms (connect.p99 <= base + 10%, which is 20 ms)"
+                .to_owned(),
         ],
-        notes: vec!["the base's plan was another one: 4,000 streams there, 5,000 here".to_owned()],
+        notes: vec!["streams: 4000 in the base, 5000 here".to_owned()],
         thresholds: thresholds(),
         plan: plan(),
         environment: Environment {
