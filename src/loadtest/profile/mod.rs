@@ -109,6 +109,11 @@ impl Profile {
         }
     }
 
+    /// Whether an event says that a stream is open; else it is with the head of its answer.
+    pub fn greets(&self) -> bool {
+        matches!(self.speaks, Speaks::Lumen(_))
+    }
+
     /// Whether a message that is sent twice is stored once, so that a try whose outcome is unknown may be repeated.
     pub fn resends(&self) -> bool {
         matches!(self.speaks, Speaks::Lumen(_))

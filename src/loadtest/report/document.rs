@@ -21,6 +21,9 @@ pub struct Document {
     pub verdict: Verdict,
     /// Why it is not `passed`, a line each.
     pub reasons: Vec<String>,
+    /// What a reader should know besides, a line each: that the base's plan was another one. Changes no verdict.
+    #[serde(default)]
+    pub notes: Vec<String>,
     pub thresholds: Vec<Judged>,
     pub plan: PlanFacts,
     pub environment: Environment,
@@ -208,4 +211,16 @@ pub struct SecondFacts {
     pub server_rss_bytes: Option<u64>,
     /// Share of one CPU within it.
     pub server_cpu: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::sample;
+    use super::*;
+
+    #[test]
+    fn a_document_is_read_as_it_was_written() {
+        let text = serde_json::to_string(&sample()).unwrap();
+        assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), sample());
+    }
 }
