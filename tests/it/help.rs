@@ -54,6 +54,15 @@ async fn of_words_that_cannot_be_meant() {
         "retract --user alice",
         "presence",
         "erase --user alice",
+        "loadtest --streams 0",
+        "loadtest --rate 5",
+        "loadtest --scenario storm --share 30",
+        "loadtest --scenario deploy",
+        "loadtest --streams 3 --users 2 --devices 2",
+        "loadtest --spawn --profile nchan",
+        "loadtest --profile generic",
+        "loadtest --profile nchan --mode audience",
+        "loadtest --profile nchan --publish-url /pub/{usr}",
     ] {
         let done = lumen(words).env("XDG_DATA_HOME", home.path()).run().await;
         assert!(matches!(done.code, Some(1 | 2)) && done.lines.is_empty(), "{words}: {done:?}");

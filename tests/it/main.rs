@@ -24,6 +24,7 @@ mod kills;
 mod lifecycle;
 mod operator;
 mod operator_commands;
+mod other_servers;
 mod power_cuts;
 mod powercut_shim;
 mod problems;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use http::{HeaderName, Method};
 
-use super::whole;
 use crate::loadtest::profile::Words;
+
+const MOST_PID: u32 = i32::MAX as u32;
 
 /// Which server is loaded, and how it is spoken to.
 #[derive(Debug, Args)]
@@ -17,7 +18,7 @@ pub struct Which {
     pub spawn: bool,
 
     /// The server's process, on this host: its CPU, memory and descriptors are reported.
-    #[arg(long, value_name = "PID", value_parser = whole(i32::MAX as u32, "a process"))]
+    #[arg(long, value_name = "PID", value_parser = process)]
     pub server_pid: Option<u32>,
 
     /// What kind of server it is.
@@ -49,8 +50,8 @@ pub struct Typed {
     #[arg(long, value_name = "METHOD", value_parser = method)]
     subscribe_method: Option<Method>,
 
-    /// A header of it, like 'Accept: text/event-stream', instead of the profile's; an empty one is left out. May be given
-    /// several times.
+    /// A header of it, like 'X-Token: {token}', instead of the profile's; an empty one is left out. May be given several
+    /// times. Everyone on this host sees what is typed: a secret goes into a file, and {token} into the header.
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     subscribe_header: Vec<Header>,
 
@@ -78,7 +79,7 @@ pub struct Typed {
 /// A kind of server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProfileName {
-    /// Lumen.
+    /// `lumen serve`.
     #[default]
     Lumen,
     /// Any server that speaks SSE: say how by --subscribe-url, --publish-url and --publish-body.
@@ -117,6 +118,13 @@ impl Which {
             headers: publish_header.clone(),
             body: publish_body.clone(),
         }
+    }
+}
+
+fn process(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(pid @ 1..=MOST_PID) => Ok(pid),
+        _ => Err("a process is a whole number, at least 1, as ps shows it".to_owned()),
     }
 }
 

@@ -31,7 +31,9 @@ pub(super) struct Pattern {
 pub enum WordsFault {
     #[error("--{request}-{part}: {fault}")]
     Template { request: &'static str, part: &'static str, fault: TemplateFault },
-    #[error("--{request}-url is missing: of a server of another kind nobody but you knows it")]
+    #[error(
+        "--{request}-url is missing, which nobody but you knows of this server; say a path below --url, or a whole URL"
+    )]
     NoUrl { request: &'static str },
     #[error("--{request}-url: {why}; write a path below --url that begins with /, or all of it, like http://host/path")]
     Url { request: &'static str, why: String },

@@ -29,6 +29,7 @@ pub mod script;
 pub mod server;
 pub mod shelf;
 pub mod signer;
+pub mod standin;
 pub mod stock;
 pub mod tokens;
 pub mod told;
