@@ -3,6 +3,7 @@
 mod disconnect;
 mod erase;
 mod inbox;
+pub mod loadtest;
 mod presence;
 mod retract;
 mod send;
