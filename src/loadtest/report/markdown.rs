@@ -32,6 +32,9 @@ fn thresholds(document: &Document) -> String {
 }
 
 fn latencies(document: &Document) -> String {
+    if document.latencies.is_empty() {
+        return String::new();
+    }
     let rows = words::latencies(document).into_iter().map(|(name, latency)| {
         let cells = words::quantiles(latency).map(|cell| markdown(&cell));
         format!("| {} | {} |\n", markdown(name), cells.join(" | "))

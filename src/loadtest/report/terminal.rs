@@ -36,8 +36,10 @@ pub fn summary(document: &Document) -> Vec<Line> {
     lines.push(Vec::new());
     lines.extend(verdict(document));
     lines.push(Vec::new());
-    lines.extend(latencies(document));
-    lines.push(Vec::new());
+    if !document.latencies.is_empty() {
+        lines.extend(latencies(document));
+        lines.push(Vec::new());
+    }
     let [sent, delivered, faults] = words::ledger(document);
     for (heading, facts) in [
         ("ledger", sent),

@@ -53,7 +53,7 @@ pub fn judgement(document: &Document) -> String {
     match (document.verdict, missed) {
         (Verdict::Void, _) => "the generator was the bottleneck: the figures say nothing of the server".to_owned(),
         (Verdict::Interrupted, _) => "ended before its time: the figures are of what was done".to_owned(),
-        (_, 0) => format!("every threshold of {all} held"),
+        (_, 0) => format!("all {all} thresholds held"),
         (_, missed) => format!("{missed} of {all} thresholds did not hold"),
     }
 }

@@ -32,7 +32,11 @@ fn threshold(judged: &Judged, compared: bool) -> String {
     )
 }
 
+/// Nothing where nothing was measured.
 pub fn latencies(document: &Document) -> String {
+    if document.latencies.is_empty() {
+        return String::new();
+    }
     let head: String =
         words::QUANTILES.iter().map(|name| format!("<th scope=\"col\" class=\"n\">{name}</th>")).collect();
     let row = |(name, cells): (&str, [String; 6])| {

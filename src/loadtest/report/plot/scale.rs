@@ -119,3 +119,41 @@ fn step(unit: Unit, rough: f64) -> f64 {
     };
     ladder.iter().map(|mark| mark * base).find(|step| *step >= rough * (1.0 - 1e-9)).unwrap_or(base * 10.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_those_that_people_count_in() {
+        let time = Unit::Of(figures::Unit::Time);
+        assert_eq!(Scale::linear(Unit::Seconds, -3.0, 36.0, 8).ticks, [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0]);
+        assert_eq!(Scale::linear(Unit::Seconds, 0.0, 600.0, 8).ticks.len(), 6);
+        assert_eq!(Scale::from_zero(Unit::Of(figures::Unit::Count), 3.0, 5).ticks, [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(Scale::from_zero(time, 0.0, 5).ticks[0], 0.0);
+        assert_eq!(Scale::log(time, 30.0, 400.0).ticks, [20.0, 50.0, 100.0, 200.0, 500.0]);
+        assert_eq!(Scale::log(time, 30.0, 400_000.0).ticks, [100.0, 1_000.0, 10_000.0, 100_000.0]);
+        assert_eq!(Scale::percentiles(1_000).ticks, [50.0, 90.0, 99.0, 99.9]);
+    }
+
+    #[test]
+    fn a_value_has_its_place_and_none_is_beyond_the_axis() {
+        let time = Unit::Of(figures::Unit::Time);
+        let log = Scale::log(time, 10.0, 1_000.0);
+        assert!((log.place(100.0) - 0.5).abs() < 1e-9 && log.is_log());
+        assert_eq!((log.place(0.0), log.place(1e9)), (0.0, 1.0));
+        let nines = Scale::percentiles(10_000);
+        assert!((nines.place(99.0) - 0.5).abs() < 1e-9);
+        assert_eq!((nines.place(0.0), nines.place(100.0)), (0.0, 1.0));
+        let flat = Scale::linear(time, 5.0, 5.0, 5);
+        assert_eq!(flat.place(5.0), 0.0);
+    }
+
+    #[test]
+    fn units_fit() {
+        let told = |unit, value| Scale::linear(unit, 0.0, 1.0, 5).text(value);
+        assert_eq!(told(Unit::Of(figures::Unit::Time), 1_500.0), "1.5 ms");
+        assert_eq!(told(Unit::Seconds, -0.0), "0 s");
+        assert_eq!(told(Unit::Percentile, 99.99), "99.99 %");
+    }
+}
