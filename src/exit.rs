@@ -11,6 +11,8 @@ pub enum Exit {
     Failed = 1,
     /// What was typed or configured cannot be meant.
     Usage = 2,
+    /// `loadtest` did all of it, and a threshold was missed.
+    Missed = 99,
     /// Ctrl-C, after saying what was done so far.
     Interrupted = 130,
 }

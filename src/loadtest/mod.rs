@@ -8,7 +8,7 @@ mod busy;
 #[cfg(test)]
 mod by_hand;
 pub mod compare;
-mod descriptors;
+pub mod descriptors;
 mod dice;
 mod disturb;
 mod due;
@@ -24,8 +24,8 @@ mod probe;
 mod process;
 pub mod profile;
 mod publisher;
-pub mod replay;
 mod recovery;
+pub mod replay;
 pub mod report;
 mod run;
 pub mod scenario;

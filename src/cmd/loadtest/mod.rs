@@ -1,33 +1,124 @@
 //! `lumen loadtest`: loads a server, says what became of every message, and judges it.
 
 mod crowd;
+mod environment;
 mod meanwhile;
+mod outputs;
 mod plan;
 mod profile;
+mod progress;
+mod rules;
+mod summary;
 
 use std::fmt::Display;
+use std::sync::Arc;
 
+use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
+use tokio::net::lookup_host;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
-use super::term::{Out, count};
+use super::term::{Interrupt, Notes, Out};
 use super::usage;
 use crate::cli::global::Global;
 use crate::cli::loadtest::Options;
+use crate::clock::Clock;
 use crate::exit::Exit;
+use crate::home::Home;
+use crate::loadtest::profile::{Profile, Seat};
+use crate::loadtest::report::document::Verdict;
+use crate::loadtest::spawn::{self, Spawned};
+use crate::loadtest::{Document, Load, Measured, RunFault, Target, Watched, descriptors, stats};
+use crate::shutdown::Shutdown;
+use outputs::Outputs;
+use plan::Checked;
 
+/// # Errors
+/// Words that cannot be meant; what kept it from loading the server at all.
 pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
+    let mut interrupt = Interrupt::listen()?;
     let checked = plan::checked(options, global)?;
-    let (plan, facts) = (&checked.plan, checked.facts("lumen", &global.url.to_string()));
-    if !options.which.spawn {
-        profile::build(options, global, plan, None)?;
+    let rules = rules::read(&options.verdict)?;
+    // Asked here too, before a server is started for it.
+    let open_files = descriptors::raised();
+    descriptors::places(checked.plan.streams, open_files)?;
+    let outputs = Outputs::open(&options.verdict)?;
+    let mut notes = Notes::new(global.quiet);
+    let (load, url) = load(options, global, &checked).await?;
+    let facts = checked.facts(load.profile.name(), &url);
+    let plan = load.plan.clone();
+    notes.say(&format!("run {}, seed {}: {url}", plan.run.as_str(), plan.seed));
+
+    let (show, now) = watch::channel(Default::default());
+    let interrupted = Shutdown::default();
+    let follow = tokio::spawn(progress::follow(now, notes.live()));
+    let measured = tokio::select! {
+        measured = load.run(show, &interrupted) => measured,
+        () = twice(&mut interrupt, &interrupted) => Err(RunFault::Interrupted),
+    };
+    // It ends with the one who tells.
+    follow.await?;
+    let measured = match measured {
+        Err(RunFault::Interrupted) => return Ok(Exit::Interrupted),
+        measured => measured?,
+    };
+    let spawned = options.which.spawn.then(spawn::raised);
+    let document = stats::document(&plan, facts, environment::read(open_files, spawned), &measured, &rules);
+    tell(&document, global, outputs).await
+}
+
+/// Ends the run before its time at the first Ctrl-C, and returns at the second.
+async fn twice(interrupt: &mut Interrupt, interrupted: &Shutdown) {
+    interrupt.come().await;
+    interrupted.begin();
+    interrupt.come().await;
+}
+
+/// The server to load, one of its own if that was asked for, and its address.
+async fn load(options: &Options, global: &Global, checked: &Checked) -> anyhow::Result<(Load, String)> {
+    let plan = &checked.plan;
+    let (server, profile, url) = if options.which.spawn {
+        // It neither panics nor is it cancelled.
+        let spawned = spawn_blocking(Spawned::start).await??;
+        let (url, key) = (spawned.url(), Home::existing(spawned.data_dir())?.key());
+        let own = profile::Spawned { url: url.parse()?, key };
+        let profile = profile::build(options, global, plan, Some(&own))?;
+        (Watched::Spawned(Box::new(spawned)), profile, url)
+    } else {
+        let server = options.meanwhile.server_pid.map_or(Watched::Nothing, Watched::Pid);
+        (server, profile::build(options, global, plan, None)?, global.url.to_string())
+    };
+    let target = target(&profile).await?;
+    let (plan, profile) = (Arc::new(plan.clone()), Arc::new(profile));
+    Ok((Load { plan, profile, target, server, clock: Clock::System }, url))
+}
+
+/// Where streams connect to: the addresses of the host in their requests, looked up once.
+async fn target(profile: &Profile) -> anyhow::Result<Target> {
+    let url = profile.subscribe(&Seat { user: 0, cursor: None, token_ttl: None })?.url;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().unwrap_or(80);
+    let found = lookup_host((host.as_str(), port)).await.with_context(|| format!("{host} has no address"))?;
+    Ok(Target { addresses: found.collect() })
+}
+
+async fn tell(document: &Document, global: &Global, outputs: Outputs) -> anyhow::Result<Exit> {
+    let mut out = Out::stdout();
+    if global.json {
+        out.line(&serde_json::to_string(document)?).await?;
+    } else {
+        for line in summary::lines(document, &out) {
+            out.line(&line).await?;
+        }
     }
-    let [streams, users, messages] = [plan.streams, plan.users, plan.messages()].map(|number| count(number.into()));
-    let line = format!(
-        "{streams} streams, {users} users, {messages} messages in {:.1} s, seed {}",
-        facts.duration_s, plan.seed
-    );
-    Out::stdout().line(&line).await?;
-    Ok(Exit::Ok)
+    outputs.write(document)?;
+    match document.verdict {
+        Verdict::Passed => Ok(Exit::Ok),
+        Verdict::Missed => Ok(Exit::Missed),
+        Verdict::Interrupted => Ok(Exit::Interrupted),
+        Verdict::Void => Err(anyhow!("the run is void: {}", document.reasons.join("; "))),
+    }
 }
 
 /// Words that cannot be meant together.

@@ -10,5 +10,5 @@ mod text;
 pub use interrupt::Interrupt;
 pub use notes::{Notes, failure, fault};
 pub use out::{ClosedPipe, Out};
-pub use progress::Progress;
+pub use progress::{Live, Progress};
 pub use text::{count, gap, local_time, shown, width};

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use indicatif::ProgressBar;
 
-use super::progress::Progress;
+use super::progress::{Live, Progress};
 use super::text::shown;
 
 /// Stderr. That it cannot be written to is nobody's fault and stops nothing. What others wrote (a problem may come from
@@ -44,6 +44,13 @@ impl Notes {
         let progress = Progress::begin(unit, total, self.quiet);
         self.bar = progress.bar();
         progress
+    }
+
+    /// Begins to show how far something is that has more to tell than a number.
+    pub fn live(&mut self) -> Live {
+        let live = Live::begin(self.quiet);
+        self.bar = live.bar();
+        live
     }
 }
 

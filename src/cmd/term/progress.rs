@@ -69,6 +69,45 @@ impl Drop for Progress {
     }
 }
 
+/// A bar with words of their own beside it, of a work that goes through phases.
+pub struct Live {
+    bar: ProgressBar,
+    /// When the next plain line is due, where there is no bar.
+    next_line: Option<Instant>,
+}
+
+impl Live {
+    pub(super) fn begin(quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = if quiet || !terminal { ProgressBar::hidden() } else { ProgressBar::new(1) };
+        bar.set_style(style("{bar:20} {wide_msg}"));
+        bar.enable_steady_tick(REDRAW);
+        Self { bar, next_line: (!quiet && !terminal).then(|| Instant::now() + BETWEEN_LINES) }
+    }
+
+    pub(super) fn bar(&self) -> ProgressBar {
+        self.bar.clone()
+    }
+
+    /// So much of the phase is done, and this is how it stands.
+    pub fn show(&mut self, done: u64, total: u64, line: &str) {
+        self.bar.set_length(total);
+        self.bar.set_position(done.min(total));
+        self.bar.set_message(line.to_owned());
+        let now = Instant::now();
+        if self.next_line.is_some_and(|due| due <= now) {
+            self.next_line = Some(now + BETWEEN_LINES);
+            let _ = writeln!(anstream::stderr(), "{line}");
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants of this file; one that could not be read would show the default bar.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
