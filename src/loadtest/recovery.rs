@@ -46,7 +46,8 @@ fn comeback(measured: &Measured, mine: &[u32], track: &Track, came: &mut Came) -
     came.read(&track.arrivals);
     let missed = mine.iter().filter(|message| due::sent(measured, **message).answered < back);
     let came_at = missed.map(|message| came.first(*message).map_or(Moment::NEVER, |place| track.arrivals[place].at));
-    let caught_up = came_at.filter(|at| *at >= lost).max().map_or(back, |last| last.max(back));
+    // What came before the loss is no later than that, and so changes nothing.
+    let caught_up = came_at.max().map_or(back, |last| last.max(back));
     Some(Comeback { lost, back: Some(back), caught_up: caught_up.happened().then_some(caught_up) })
 }
 

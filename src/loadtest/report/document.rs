@@ -223,4 +223,33 @@ mod tests {
         let text = serde_json::to_string(&sample()).unwrap();
         assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), sample());
     }
+
+    /// Each field with what it is in: `ledger.due`. Of a list its first entry, of a map of free names only itself.
+    fn fields(json: &serde_json::Value, path: &str, all: &mut Vec<String>) {
+        const FREE: [&str; 4] = ["figures", "generator.busy", "refusals", "stream_faults"];
+        match json {
+            serde_json::Value::Object(map) if !FREE.contains(&path) => {
+                for (name, value) in map {
+                    let name = if path == "latencies" { "*" } else { name.as_str() };
+                    fields(value, format!("{path}.{name}").trim_start_matches('.'), all);
+                }
+            }
+            serde_json::Value::Array(list) if list.first().is_some_and(serde_json::Value::is_object) => {
+                fields(&list[0], path, all);
+            }
+            _ => all.push(path.to_owned()),
+        }
+    }
+
+    #[test]
+    fn version_1_has_these_fields() {
+        let json = serde_json::to_value(sample()).unwrap();
+        assert_eq!(json["lumen_loadtest"], 1);
+        let mut all = Vec::new();
+        fields(&json, "", &mut all);
+        all.sort();
+        all.dedup();
+        // A field may be added; one that is taken away or renamed makes another version.
+        assert_eq!(all.join("\n"), include_str!("version_1.txt").trim());
+    }
 }
