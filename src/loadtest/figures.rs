@@ -34,7 +34,7 @@ pub enum Worse {
 const LATENCIES: [(&str, &str); 8] = [
     ("connect", "time from the first packet of a stream to the head of its answer"),
     ("first_event", "time from the head of a stream's answer to its first event"),
-    ("answer", "time from a request's begin to its answer"),
+    ("answer", "time from when a message was to be sent to the answer that accepted it"),
     ("delivery", "time from when a message was to be sent to its arrival on a stream"),
     ("last_receiver", "time from when a message was to be sent until it was on each of its streams"),
     ("send_lag", "time from when a message was to be sent to its request's begin"),

@@ -79,7 +79,7 @@ pub struct Latencies {
     pub connect: Histogram<u64>,
     /// From there to the first event.
     pub first_event: Histogram<u64>,
-    /// From the begin of a request to its answer.
+    /// From the moment at which a message was to be sent to the answer that accepted it.
     pub answer: Histogram<u64>,
     /// From the moment at which a message was to be sent to its arrival, on streams that read as they can.
     pub delivery: Histogram<u64>,

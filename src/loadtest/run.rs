@@ -354,12 +354,12 @@ impl Run {
 
     async fn halt(self) -> (Vec<Track>, Outcome) {
         self.orders.send_modify(|orders| orders.end = true);
-        let Self { fleet, publisher, pacer, disturbance, .. } = self;
+        let Self { plan, fleet, publisher, pacer, disturbance, .. } = self;
         let ended = spawn_blocking(move || {
             if let Some(pacer) = pacer {
                 pacer.stop();
             }
-            let ended = (fleet.end(), publisher.end());
+            let ended = (fleet.end(plan.streams), publisher.end());
             drop(disturbance);
             ended
         });

@@ -29,7 +29,7 @@ use crate::home::Home;
 use crate::loadtest::profile::{Profile, Seat};
 use crate::loadtest::report::document::Verdict;
 use crate::loadtest::spawn::{self, Spawned};
-use crate::loadtest::{Document, Load, Measured, RunFault, Target, Watched, descriptors, stats};
+use crate::loadtest::{Document, Load, RunFault, Target, Watched, descriptors, stats};
 use crate::shutdown::Shutdown;
 use outputs::Outputs;
 use plan::Checked;
@@ -86,7 +86,7 @@ async fn load(options: &Options, global: &Global, checked: &Checked) -> anyhow::
         let profile = profile::build(options, global, plan, Some(&own))?;
         (Watched::Spawned(Box::new(spawned)), profile, url)
     } else {
-        let server = options.meanwhile.server_pid.map_or(Watched::Nothing, Watched::Pid);
+        let server = options.which.server_pid.map_or(Watched::Nothing, Watched::Pid);
         (server, profile::build(options, global, plan, None)?, global.url.to_string())
     };
     let target = target(&profile).await?;

@@ -94,12 +94,12 @@ impl Log {
             self.track.unknown += 1;
             return;
         }
-        if let Some(counts) = message.counts {
-            self.rev_of(counts);
-        }
         self.track.arrivals.push(Arrival { message: stamp.number, at: shared.timeline.moment(now) });
         if !self.is_new(stamp.number) {
             return;
+        }
+        if let Some(counts) = message.counts {
+            self.rev_of(counts);
         }
         shared.tally.delivered.fetch_add(1, Ordering::Relaxed);
         let took = shared.timeline.since(now).saturating_sub(plan.due(stamp.number));
