@@ -5,6 +5,7 @@ pub mod duration;
 pub mod erase;
 pub mod global;
 pub mod inbox;
+pub mod loadtest;
 pub mod presence;
 pub mod rate;
 pub mod retract;
@@ -42,6 +43,7 @@ pub enum Command {
     Serve(serve::Options),
     Send(send::Options),
     Tail(tail::Options),
+    Loadtest(Box<loadtest::Options>),
     Token(token::Options),
     Inbox(inbox::Options),
     Retract(retract::Options),

@@ -16,6 +16,10 @@ pub struct Rate {
 pub struct RateFault;
 
 impl Rate {
+    pub fn per_second(self) -> f64 {
+        self.per_second
+    }
+
     /// The time that `count` of them take.
     pub fn time_for(self, count: usize) -> Duration {
         Duration::try_from_secs_f64(count as f64 / self.per_second).unwrap_or(Duration::MAX)

@@ -135,7 +135,8 @@ impl Token {
         user.as_str().map(str::to_owned)
     }
 
-    pub(super) fn bearer(&self) -> HeaderValue {
+    /// The value of its header `Authorization`, which shows itself to nobody.
+    pub fn bearer(&self) -> HeaderValue {
         self.0.clone()
     }
 }

@@ -31,6 +31,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(options) => serve::run(options, &cli.global).await,
         Command::Send(options) => send::run(options, &cli.global).await,
         Command::Tail(options) => tail::run(options, &cli.global).await,
+        Command::Loadtest(options) => loadtest::run(options, &cli.global).await,
         Command::Token(options) => token::run(options, &cli.global).await,
         Command::Inbox(options) => inbox::run(options, &cli.global).await,
         Command::Retract(options) => retract::run(options, &cli.global).await,

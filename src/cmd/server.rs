@@ -34,16 +34,31 @@ pub async fn explained<T>(server: &Endpoint, outcome: Result<T, Failure>) -> Res
 }
 
 fn access(global: &Global) -> anyhow::Result<Access> {
-    if let Some(path) = &global.token_file {
-        return Ok(Access::File(path.clone()));
-    }
-    match std::env::var_os(TOKEN) {
-        Some(token) if !token.is_empty() => Ok(Access::Given(Token::parse(&token.to_string_lossy(), TOKEN)?)),
-        _ => own_key(global),
+    match handed_over(global)? {
+        Some(access) => Ok(access),
+        None => Ok(Access::Key { keys: own_keys(global)?, clock: Clock::System }),
     }
 }
 
-fn own_key(global: &Global) -> anyhow::Result<Access> {
+/// The token that was handed over, by `--token-file` or `LUMEN_TOKEN`, if one was.
+///
+/// # Errors
+/// What was handed over is no token.
+pub fn handed_over(global: &Global) -> anyhow::Result<Option<Access>> {
+    if let Some(path) = &global.token_file {
+        return Ok(Some(Access::File(path.clone())));
+    }
+    match std::env::var_os(TOKEN) {
+        Some(token) if !token.is_empty() => Ok(Some(Access::Given(Token::parse(&token.to_string_lossy(), TOKEN)?))),
+        _ => Ok(None),
+    }
+}
+
+/// The data directory's key.
+///
+/// # Errors
+/// There is none that may be read.
+pub fn own_keys(global: &Global) -> anyhow::Result<Arc<Keys>> {
     let path = home::locate(global.data_dir.clone())?;
     let missing = || {
         anyhow!(
@@ -58,6 +73,6 @@ fn own_key(global: &Global) -> anyhow::Result<Access> {
     };
     match Keys::load(&home.key()) {
         Err(KeyError::Missing { .. }) => Err(missing()),
-        keys => Ok(Access::Key { keys: Arc::new(keys.context("no token")?), clock: Clock::System }),
+        keys => Ok(Arc::new(keys.context("no token")?)),
     }
 }

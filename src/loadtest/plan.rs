@@ -11,6 +11,9 @@ use super::stamp::RunId;
 const WHO: u64 = 1;
 const SLOW: u64 = 2;
 
+/// Messages of a run, at most: each takes a word of memory here, and one on each stream that gets it.
+pub const MESSAGES_MAX: u32 = 100_000_000;
+
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub run: RunId,
@@ -70,6 +73,14 @@ impl Mode {
             Mode::Audience(_) => "audience",
         }
     }
+
+    /// The same, with an audience of no more than there are users.
+    pub fn with_at_most(self, users: u32) -> Self {
+        match self {
+            Mode::Audience(several) => Mode::Audience(several.min(users)),
+            mode => mode,
+        }
+    }
 }
 
 impl Plan {
@@ -99,11 +110,7 @@ impl Plan {
 
     /// The users that a message goes to, each once.
     pub fn recipients(&self, message: u32) -> impl Iterator<Item = u32> + use<> {
-        let (first, several) = match (&self.schedule, self.mode) {
-            (Schedule::Replay(lines), _) => (lines[message as usize].user, 1),
-            (_, Mode::Audience(several)) => (self.pick(message), several.min(self.users)),
-            _ => (self.pick(message), 1),
-        };
+        let (first, several) = self.ring(message);
         let users = u64::from(self.users);
         // What is below a u32 fits.
         (0..u64::from(several)).map(move |next| ((u64::from(first) + next) % users) as u32)
@@ -111,7 +118,22 @@ impl Plan {
 
     /// Whether a message goes to a user.
     pub fn is_for(&self, message: u32, user: u32) -> bool {
-        message < self.messages() && self.recipients(message).any(|to| to == user)
+        if message >= self.messages() || user >= self.users {
+            return false;
+        }
+        let (first, several) = self.ring(message);
+        // How far round the ring the user is.
+        let after = (u64::from(user) + u64::from(self.users) - u64::from(first)) % u64::from(self.users);
+        after < u64::from(several)
+    }
+
+    /// Users stand in a ring: the first that a message goes to, and how many from there on.
+    fn ring(&self, message: u32) -> (u32, u32) {
+        match (&self.schedule, self.mode) {
+            (Schedule::Replay(lines), _) => (lines[message as usize].user, 1),
+            (_, Mode::Audience(several)) => (self.pick(message), several.min(self.users)),
+            _ => (self.pick(message), 1),
+        }
     }
 
     pub fn is_warmup(&self, message: u32) -> bool {
@@ -134,7 +156,82 @@ impl Plan {
         }
     }
 
+    /// How long the token of a stream's next connection is to hold, where that matters.
+    pub fn token_ttl(&self, was_open: bool) -> Option<Duration> {
+        match self.scenario {
+            Scenario::Expire { ttl } if !was_open => Some(ttl),
+            _ => None,
+        }
+    }
+
+    /// When the scenario does what it does: in the middle of what is measured.
+    pub fn midst(&self) -> Duration {
+        self.warmup + self.length().saturating_sub(self.warmup) / 2
+    }
+
+    /// Deliveries if every message comes to every stream of its users.
+    pub fn deliveries(&self) -> u64 {
+        let devices = |message| self.recipients(message).map(|user| u64::from(self.devices(user))).sum::<u64>();
+        (0..self.messages()).map(devices).sum()
+    }
+
     fn pick(&self, message: u32) -> u32 {
         dice::pick(self.seed, WHO, u64::from(message), self.users)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(streams: u32, users: u32, mode: Mode) -> Plan {
+        Plan {
+            run: RunId::new([0; 8]),
+            seed: 7,
+            streams,
+            users,
+            mode,
+            schedule: Schedule::Even { rate: 500.0, messages: 1000 },
+            ramp: 1000.0,
+            warmup: Duration::from_secs(1),
+            settle: Duration::from_secs(10),
+            late: Duration::from_secs(1),
+            payload_bytes: 100,
+            scenario: Scenario::Steady,
+            threads: 1,
+        }
+    }
+
+    #[test]
+    fn every_stream_has_its_user() {
+        for (streams, users) in [(10, 10), (10, 3), (3, 10), (1, 1)] {
+            let plan = plan(streams, users, Mode::Unicast);
+            let mut devices = vec![0; users as usize];
+            (0..streams).for_each(|stream| devices[plan.user_of(stream) as usize] += 1);
+            let told: Vec<u32> = (0..users).map(|user| plan.devices(user)).collect();
+            assert_eq!(told, devices, "{streams} streams of {users} users");
+        }
+    }
+
+    #[test]
+    fn recipients_are_those_that_a_message_is_for() {
+        for mode in [Mode::Unicast, Mode::Fanout, Mode::Audience(3), Mode::Audience(5), Mode::Audience(9)] {
+            let plan = plan(5, 5, mode);
+            for message in [0, 1, 2, 3, 999] {
+                let mut told: Vec<u32> = plan.recipients(message).collect();
+                let asked: Vec<u32> = (0..6).filter(|user| plan.is_for(message, *user)).collect();
+                told.sort();
+                assert_eq!(told, asked, "{mode:?}, message {message}");
+            }
+            assert!(!plan.is_for(1000, 0));
+        }
+    }
+
+    #[test]
+    fn messages_are_due_at_the_rate() {
+        let plan = plan(1, 1, Mode::Unicast);
+        assert_eq!((plan.due(0), plan.due(250)), (Duration::ZERO, Duration::from_millis(500)));
+        assert_eq!((plan.is_warmup(499), plan.is_warmup(500)), (true, false));
+        assert_eq!(plan.length(), Duration::from_secs(2));
     }
 }

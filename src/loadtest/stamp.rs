@@ -44,6 +44,18 @@ impl fmt::Display for Stamp {
 }
 
 impl Stamp {
+    /// The message's own name, the same at each try.
+    pub fn key(&self) -> String {
+        format!("lt-{}-{}", self.run.as_str(), self.number)
+    }
+
+    /// The stamp and so much behind it that both have `bytes`; the stamp alone where that is more.
+    pub fn padded(&self, bytes: usize) -> String {
+        let mut text = self.to_string();
+        text.extend(std::iter::repeat_n('x', bytes.saturating_sub(text.len())));
+        text
+    }
+
     /// The first stamp in `text`, whatever stands around it.
     pub fn find(text: &[u8]) -> Option<Stamp> {
         let mut rest = text;

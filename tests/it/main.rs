@@ -32,6 +32,7 @@ mod raw_heads;
 mod real_traffic;
 mod refusals;
 mod reloads;
+mod replay;
 mod requests;
 mod sending;
 mod sockets;

@@ -30,4 +30,12 @@ impl Scenario {
             Scenario::Expire { .. } => "expire",
         }
     }
+
+    /// The share of streams that a storm cuts.
+    pub fn storm_share(self) -> f64 {
+        match self {
+            Scenario::Storm { share } => share,
+            _ => 0.0,
+        }
+    }
 }

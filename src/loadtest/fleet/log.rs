@@ -1,0 +1,140 @@
+//! What one stream notes of what it saw. Sums and verdicts are made of it later, by others.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::Shared;
+use crate::loadtest::measured::{Arrival, Track};
+use crate::loadtest::profile::{Counts, Message};
+use crate::loadtest::tally::record;
+
+pub struct Log {
+    track: Track,
+    open: bool,
+    /// The highest number that came: what is over it came for the first time.
+    highest: Option<u32>,
+    /// The highest rev of a message on any of its connections.
+    rev: u64,
+    /// Counts that were right: as many more unread as revs are the next ones.
+    base: Option<Counted>,
+    /// Those of the first `ready`.
+    began: Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Counted {
+    unread: u64,
+    rev: u64,
+}
+
+impl Log {
+    pub fn new(stream: u32, shared: &Shared) -> Self {
+        let track = Track {
+            user: shared.plan.user_of(stream),
+            slow: shared.plan.is_slow(stream),
+            fault: Some("it was never opened".to_owned()),
+            ..Track::default()
+        };
+        Self { track, open: false, highest: None, rev: 0, base: None, began: None }
+    }
+
+    pub fn user(&self) -> u32 {
+        self.track.user
+    }
+
+    pub fn was_open(&self) -> bool {
+        !self.track.opened.is_empty()
+    }
+
+    pub fn opened(&mut self, shared: &Shared, now: Instant) {
+        if !std::mem::replace(&mut self.open, true) {
+            self.track.opened.push(shared.timeline.moment(now));
+            self.track.fault = None;
+            shared.tally.open.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn closed(&mut self, shared: &Shared, now: Instant) {
+        if std::mem::take(&mut self.open) {
+            self.track.lost.push(shared.timeline.moment(now));
+            shared.tally.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn fault(&mut self, why: String) {
+        self.track.fault = Some(why);
+    }
+
+    /// Counts of the inbox as it is at a rev. All that changes it is this run, by one message a rev.
+    pub fn counts(&mut self, unread: u64, rev: u64) {
+        self.began.get_or_insert(unread);
+        match self.base {
+            Some(base) if rev < base.rev || unread != base.unread + (rev - base.rev) => self.track.counts_wrong += 1,
+            _ => {}
+        }
+        self.base = Some(Counted { unread, rev });
+        self.track.unread = self.began.map(|began| unread.saturating_sub(began));
+    }
+
+    /// After a hole nothing is known of the counts.
+    pub fn resync(&mut self) {
+        self.track.resyncs += 1;
+        self.base = None;
+    }
+
+    pub fn message(&mut self, message: Message, shared: &Shared, now: Instant) {
+        let (plan, stamp) = (&shared.plan, message.stamp);
+        if stamp.run != plan.run {
+            // Somebody else's load.
+            return;
+        }
+        let known = plan.is_for(stamp.number, self.track.user)
+            && plan.due(stamp.number).as_micros() == u128::from(stamp.due_us);
+        if !known {
+            self.track.unknown += 1;
+            return;
+        }
+        if let Some(counts) = message.counts {
+            self.rev_of(counts);
+        }
+        self.track.arrivals.push(Arrival { message: stamp.number, at: shared.timeline.moment(now) });
+        if !self.is_new(stamp.number) {
+            return;
+        }
+        shared.tally.delivered.fetch_add(1, Ordering::Relaxed);
+        let took = shared.timeline.since(now).saturating_sub(plan.due(stamp.number));
+        let mut histograms = shared.tally.histograms();
+        record(&mut histograms.lately, took);
+        if plan.is_warmup(stamp.number) {
+            return;
+        }
+        let of = if self.track.slow { &mut histograms.all.slow_delivery } else { &mut histograms.all.delivery };
+        record(of, took);
+    }
+
+    fn rev_of(&mut self, counts: Counts) {
+        if counts.rev <= self.rev {
+            self.track.disordered += 1;
+        }
+        self.rev = self.rev.max(counts.rev);
+        // What was missed comes with the counts of its page; older ones than those that are shown are dropped.
+        if self.base.is_none_or(|base| counts.counts_rev >= base.rev) {
+            self.counts(counts.unread, counts.counts_rev);
+        }
+    }
+
+    fn is_new(&mut self, number: u32) -> bool {
+        if self.highest.is_none_or(|highest| number > highest) {
+            self.highest = Some(number);
+            return true;
+        }
+        let (_, before) = self.track.arrivals.split_last().unwrap_or((&NOTHING, &[]));
+        !before.iter().rev().any(|arrival| arrival.message == number)
+    }
+
+    pub fn into_track(self) -> Track {
+        self.track
+    }
+}
+
+const NOTHING: Arrival = Arrival { message: 0, at: crate::loadtest::measured::Moment::NEVER };

@@ -1,0 +1,334 @@
+//! One stream's life: opened, read, lost, opened again from where it was, until the run is over.
+//!
+//! It behaves as a browser's EventSource does: it comes back after the pause that the server set, with the last id, and
+//! gives up for good on any answer that is no event stream.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep, sleep_until, timeout};
+
+use super::Shared;
+use super::body::Body;
+use super::head;
+use super::link::{Link, LinkFault};
+use super::log::Log;
+use super::orders::Told;
+use super::request;
+use crate::loadtest::dice;
+use crate::loadtest::measured::Track;
+use crate::loadtest::profile::{Heard, Seat};
+use crate::loadtest::tally::record;
+use crate::wire::sse::{Block, Splitter};
+
+/// Bytes that are read at a time, into a buffer that all streams of a thread share.
+const READ_BYTES: usize = 64 * 1024;
+/// What a slow reader reads in a second.
+const SLOW_BYTES: usize = 1024;
+const SECOND: Duration = Duration::from_secs(1);
+/// How long a connection and the head of its answer may take.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// The pause of Chromium where a server has set none.
+const RETRY: Duration = Duration::from_secs(3);
+/// The pause before a stream that has never been open is tried again.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// Question to the dice: which streams a storm cuts; the storm's number is added.
+const STORM: u64 = 1 << 32;
+
+thread_local! {
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// Why a connection is over.
+enum End {
+    /// The run is.
+    Over,
+    /// We cut it.
+    Storm,
+    Lost {
+        why: String,
+        /// What the server asked for.
+        pause: Option<Duration>,
+    },
+    /// Nothing helps.
+    Failed(String),
+}
+
+/// Lives from the first attempt to the end of the run.
+pub async fn live(number: u32, shared: Arc<Shared>, told: Told) -> Track {
+    let log = Log::new(number, &shared);
+    let slow = shared.plan.is_slow(number);
+    Stream { number, slow, shared, told, log, cursor: None, retry: None, patience: None, storms: 0 }.live().await
+}
+
+struct Stream {
+    number: u32,
+    slow: bool,
+    shared: Arc<Shared>,
+    told: Told,
+    log: Log,
+    cursor: Option<String>,
+    /// The pause that the server asked for last.
+    retry: Option<Duration>,
+    /// Silence after which the link counts as dead, where the server says how often it would be heard.
+    patience: Option<Duration>,
+    /// Storms that it has seen.
+    storms: u32,
+}
+
+impl Stream {
+    async fn live(mut self) -> Track {
+        loop {
+            let end = self.connection().await;
+            if !matches!(end, End::Over) {
+                self.log.closed(&self.shared, Instant::now());
+            }
+            match end {
+                End::Over => return self.log.into_track(),
+                End::Storm => self.log.fault("cut by the storm, and not back".to_owned()),
+                End::Lost { why, pause } => {
+                    let usual = if self.log.was_open() { self.retry.unwrap_or(RETRY) } else { FIRST_RETRY };
+                    self.log.fault(why);
+                    if self.over_within(pause.unwrap_or(usual)).await {
+                        return self.log.into_track();
+                    }
+                }
+                End::Failed(why) => {
+                    self.log.fault(why);
+                    self.shared.tally.failed.fetch_add(1, Ordering::Relaxed);
+                    return self.log.into_track();
+                }
+            }
+        }
+    }
+
+    /// Waits for the pause; whether the run ended meanwhile.
+    async fn over_within(&mut self, pause: Duration) -> bool {
+        let mut pause = pin!(sleep(pause));
+        loop {
+            tokio::select! {
+                changed = self.told.changed() => if changed.is_err() || self.told.borrow().end { return true },
+                () = &mut pause => return false,
+            }
+        }
+    }
+
+    async fn connection(&mut self) -> End {
+        let orders = *self.told.borrow_and_update();
+        if orders.end {
+            return End::Over;
+        }
+        self.storms = orders.storms;
+        // Boxed: what opening needs is not kept for as long as the stream is read.
+        let opened = Box::pin(timeout(OPEN_WITHIN, self.open())).await;
+        match opened {
+            Ok(Ok((mut link, mut reading))) => match self.heard_early(&mut reading) {
+                Some(end) => end,
+                None => self.read(&mut link, &mut reading).await,
+            },
+            Ok(Err(end)) => end,
+            Err(_) => End::Lost { why: format!("no answer within {} s", OPEN_WITHIN.as_secs()), pause: None },
+        }
+    }
+
+    /// Asks, and reads the head of the answer.
+    async fn open(&mut self) -> Result<(Link, Reading), End> {
+        let lost = |why: String| End::Lost { why, pause: None };
+        let begun = Instant::now();
+        let token_ttl = self.shared.plan.token_ttl(self.log.was_open());
+        let seat = Seat { user: self.log.user(), cursor: self.cursor.as_deref(), token_ttl };
+        let ask = self.shared.profile.subscribe(&seat).map_err(|fault| End::Failed(fault.to_string()))?;
+        let mut link = match Link::open(&self.shared.target, self.slow).await {
+            Ok(link) => link,
+            Err(fault @ LinkFault::NoDescriptor) => return Err(End::Failed(fault.to_string())),
+            Err(fault) => return Err(lost(fault.to_string())),
+        };
+        link.send(&request::bytes(&ask)).await.map_err(|fault| lost(format!("the request was cut: {fault}")))?;
+        let mut bytes = Vec::new();
+        loop {
+            let read = poll_fn(|context| {
+                READ.with_borrow_mut(|buffer| {
+                    let read = link.poll_read(context, buffer);
+                    read.map_ok(|count| {
+                        bytes.extend_from_slice(&buffer[..count]);
+                        count
+                    })
+                })
+            });
+            match read.await {
+                Ok(0) => return Err(lost("the connection ended before its answer".to_owned())),
+                Ok(_) => {}
+                Err(fault) => return Err(lost(format!("the connection broke before its answer: {fault}"))),
+            }
+            match head::read(&bytes) {
+                Ok(None) => {}
+                Ok(Some(head)) => {
+                    let now = Instant::now();
+                    record(&mut self.shared.tally.histograms().all.connect, now - begun);
+                    let early = bytes.split_off(head.bytes);
+                    return Ok((link, Reading::new(head.body, early, now)));
+                }
+                Err(fault) => return Err(End::Failed(fault.to_string())),
+            }
+        }
+    }
+
+    /// What came in one piece with the head.
+    fn heard_early(&mut self, reading: &mut Reading) -> Option<End> {
+        let early = std::mem::take(&mut reading.early);
+        let now = reading.begun;
+        if !self.shared.profile.greets() {
+            self.log.opened(&self.shared, now);
+        }
+        self.take(&early, reading, now)
+    }
+
+    async fn read(&mut self, link: &mut Link, reading: &mut Reading) -> End {
+        let mut told = self.told.clone();
+        let mut quiet = pin!(sleep(OPEN_WITHIN));
+        loop {
+            let slow = self.slow && !told.borrow().settling;
+            let most = if slow { SLOW_BYTES } else { READ_BYTES };
+            let read = poll_fn(|context| {
+                READ.with_borrow_mut(|buffer| {
+                    let read = link.poll_read(context, &mut buffer[..most]);
+                    read.map_ok(|count| self.took(&buffer[..count], reading))
+                })
+            });
+            tokio::select! {
+                biased;
+                changed = told.changed() => {
+                    if changed.is_err() || told.borrow().end {
+                        return End::Over;
+                    }
+                    let storms = told.borrow().storms;
+                    if self.is_cut(storms) {
+                        return End::Storm;
+                    }
+                }
+                read = read => match read {
+                    Ok(None) if slow => self.rest(&mut told).await,
+                    Ok(None) => {}
+                    Ok(Some(end)) => return end,
+                    Err(fault) => return End::Lost { why: format!("the connection broke: {fault}"), pause: None },
+                },
+                () = &mut quiet => {
+                    let heard = reading.heard;
+                    match self.patience {
+                        Some(patience) if heard.elapsed() >= patience => {
+                            let why = format!("nothing was heard for {} s, not even a heartbeat", patience.as_secs());
+                            return End::Lost { why, pause: None };
+                        }
+                        Some(patience) => quiet.as_mut().reset((heard + patience).into()),
+                        None => quiet.as_mut().reset((Instant::now() + OPEN_WITHIN).into()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A slow reader rests for a second, or until it is over.
+    async fn rest(&self, told: &mut Told) {
+        let until = Instant::now() + SECOND;
+        tokio::select! {
+            () = sleep_until(until.into()) => {}
+            _ = told.wait_for(|orders| orders.settling || orders.end) => {}
+        }
+        // Whoever waits for a change is to see this one too.
+        told.mark_changed();
+    }
+
+    fn is_cut(&mut self, storms: u32) -> bool {
+        if storms == self.storms {
+            return false;
+        }
+        self.storms = storms;
+        let plan = &self.shared.plan;
+        dice::chosen(plan.seed, STORM + u64::from(storms), u64::from(self.number), plan.scenario.storm_share())
+    }
+
+    /// Bytes of the connection, none at its end.
+    fn took(&mut self, bytes: &[u8], reading: &mut Reading) -> Option<End> {
+        if bytes.is_empty() {
+            return Some(End::Lost { why: "the server ended the connection".to_owned(), pause: None });
+        }
+        self.take(bytes, reading, Instant::now())
+    }
+
+    fn take(&mut self, bytes: &[u8], reading: &mut Reading, now: Instant) -> Option<End> {
+        let mut blocks = Vec::new();
+        let mut split = Ok(());
+        let framed = reading.body.take(bytes, |piece| {
+            if split.is_ok() {
+                split = reading.splitter.push(piece, &mut blocks);
+            }
+        });
+        reading.heard = now;
+        for block in blocks {
+            if !std::mem::replace(&mut reading.met, true) {
+                record(&mut self.shared.tally.histograms().all.first_event, now - reading.begun);
+            }
+            if let Some(end) = self.hear(block, now) {
+                return Some(end);
+            }
+        }
+        if let Err(fault) = split {
+            return Some(End::Failed(format!("it sent {fault}")));
+        }
+        if let Err(fault) = framed {
+            return Some(End::Failed(fault.to_string()));
+        }
+        let ended = reading.body == Body::Ended;
+        ended.then(|| End::Lost { why: "the server ended the stream".to_owned(), pause: None })
+    }
+
+    fn hear(&mut self, block: Block, now: Instant) -> Option<End> {
+        if let Some(retry) = block.retry {
+            self.retry = Some(Duration::from_millis(retry));
+        }
+        let heard = if block.data.is_some() { self.shared.profile.hear(&block) } else { Heard::Other };
+        if block.id.is_some() {
+            self.cursor = block.id;
+        }
+        match heard {
+            Heard::Ready(ready) => {
+                self.patience = Some(Duration::from_secs(ready.heartbeat_s.max(1)) * 5 / 2);
+                self.log.opened(&self.shared, now);
+                self.log.counts(ready.unread, ready.rev);
+            }
+            Heard::Message(message) => self.log.message(message, &self.shared, now),
+            Heard::Resync => self.log.resync(),
+            Heard::Close(close) if close.reconnect => {
+                let pause = Some(Duration::from_millis(close.retry_ms));
+                return Some(End::Lost { why: format!("the server closed it: {}", close.reason), pause });
+            }
+            Heard::Close(close) => {
+                return Some(End::Failed(format!("the server closed it for good: {}", close.reason)));
+            }
+            Heard::Other => {}
+        }
+        None
+    }
+}
+
+/// A connection's answer while it is read.
+struct Reading {
+    body: Body,
+    splitter: Splitter,
+    early: Vec<u8>,
+    /// When its head was there, and when something last came.
+    begun: Instant,
+    heard: Instant,
+    /// Whether an event has come.
+    met: bool,
+}
+
+impl Reading {
+    fn new(body: Body, early: Vec<u8>, now: Instant) -> Self {
+        Self { body, splitter: Splitter::default(), early, begun: now, heard: now, met: false }
+    }
+}
