@@ -8,7 +8,7 @@ use std::{io, mem};
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::descriptors;
 use super::disturb::Disturbance;
@@ -29,7 +29,6 @@ use crate::shutdown::Shutdown;
 
 /// How often it is looked whether a phase is over.
 const TICK: Duration = Duration::from_millis(100);
-const SECOND: Duration = Duration::from_secs(1);
 /// From the last stream's opening to the first message.
 const LEAD: Duration = Duration::from_millis(200);
 /// So long no stream may open before the opening is given up.
@@ -178,7 +177,7 @@ impl Run {
         let expected = Duration::from_secs_f64(f64::from(self.plan.streams) / self.plan.ramp);
         let begun = Instant::now();
         let (mut most, mut progress) = (0, begun);
-        let mut ticks = ticks();
+        let mut ticks = ticks_from(begun);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -209,8 +208,10 @@ impl Run {
         let start = Instant::now() + LEAD;
         self.began_at = self.clock.now() + i64::try_from(LEAD.as_millis()).unwrap_or(0);
         self.timeline.begin_at(start);
+        let opened = self.seconds.last().map_or(0.0, |second| second.at_s.round() + 1.0);
+        self.seconds.iter_mut().for_each(|second| second.at_s -= opened);
         let length = self.plan.length();
-        let mut ticks = ticks();
+        let mut ticks = ticks_from(start);
         while self.timeline.since(Instant::now()) < length {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -246,7 +247,7 @@ impl Run {
         let due = self.plan.deliveries();
         let begun = Instant::now();
         let (mut delivered, mut progress) = (0, begun);
-        let mut ticks = ticks();
+        let mut ticks = ticks_from(begun);
         while begun.elapsed() < most {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -278,12 +279,13 @@ impl Run {
 
     /// Notes a second when one is over, and tells how far it is.
     fn look(&mut self, phase: Phase, begun: Instant, of: Duration) {
-        let at = if phase == Phase::Opening {
-            -of.saturating_sub(begun.elapsed()).as_secs_f64()
-        } else {
-            self.timeline.since(Instant::now()).as_secs_f64()
+        // While streams are opened nobody knows when the first message is due: that is put right afterwards.
+        let at = match phase {
+            Phase::Opening => begun.elapsed(),
+            Phase::Publishing | Phase::Settling => self.timeline.since(Instant::now()),
         };
-        let due = self.seconds.last().map_or(f64::MIN, |second| second.at_s + SECOND.as_secs_f64());
+        let at = at.as_secs_f64();
+        let due = self.seconds.last().map_or(0.0, |second| second.at_s.round() + 1.0);
         let [open, sent, answered, delivered] = [
             self.sum(|tally| &tally.open),
             self.sum(|tally| &tally.sent),
@@ -368,8 +370,9 @@ impl Run {
     }
 }
 
-fn ticks() -> tokio::time::Interval {
-    let mut ticks = interval(TICK);
+/// Ticks that meet each full second after `start`.
+fn ticks_from(start: Instant) -> Interval {
+    let mut ticks = interval_at(start.into(), TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }

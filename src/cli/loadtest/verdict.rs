@@ -12,12 +12,13 @@ use crate::cli::duration;
 #[command(next_help_heading = "Verdict and reports")]
 pub struct Verdict {
     /// What must hold, like 'delivery.p99<50ms', or the run ends with 99. May be given several times; that nothing is
-    /// lost, duplicated or out of order must hold anyway, unless it is said otherwise, like 'lost<=5'.
+    /// lost, duplicated, out of order, unknown or unacknowledged, no count wrong and no stream failed must hold anyway,
+    /// unless it is said otherwise, like 'lost<=5'. --figures lists what can be asked.
     #[arg(long, value_name = "THRESHOLD")]
     pub threshold: Vec<String>,
 
     /// The JSON document of an earlier run to compare with.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "max_regress")]
     pub compare: Option<PathBuf>,
 
     /// How much worse than there a figure may be, like delivery.p99=10%, or the run ends with 99. May be given several
@@ -32,6 +33,10 @@ pub struct Verdict {
     /// How long streams and answers are awaited after the last message; what is missing then is lost.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
     pub settle: Duration,
+
+    /// List every figure that a threshold can be on, with its unit, and do nothing else.
+    #[arg(long)]
+    pub figures: bool,
 
     /// Write a summary in Markdown, for CI.
     #[arg(long, value_name = "FILE")]

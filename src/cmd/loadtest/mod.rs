@@ -2,6 +2,7 @@
 
 mod crowd;
 mod environment;
+mod figures;
 mod meanwhile;
 mod outputs;
 mod plan;
@@ -37,6 +38,9 @@ use plan::Checked;
 /// # Errors
 /// Words that cannot be meant; what kept it from loading the server at all.
 pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
+    if options.verdict.figures {
+        return figures::list(global).await;
+    }
     let mut interrupt = Interrupt::listen()?;
     let checked = plan::checked(options, global)?;
     let rules = rules::read(&options.verdict)?;
