@@ -41,7 +41,8 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     if options.verdict.figures {
         return figures::list(global).await;
     }
-    let mut interrupt = Interrupt::listen()?;
+    // A server of the run's own would stay behind.
+    let mut interrupt = Interrupt::listen_to_termination_too()?;
     let checked = plan::checked(options, global)?;
     let rules = rules::read(&options.verdict)?;
     // Asked here too, before a server is started for it.

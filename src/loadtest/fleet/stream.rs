@@ -124,14 +124,24 @@ impl Stream {
         }
         self.storms = orders.storms;
         // Boxed: what opening needs is not kept for as long as the stream is read.
-        let opened = Box::pin(timeout(OPEN_WITHIN, self.open())).await;
-        match opened {
-            Ok(Ok((mut link, mut reading))) => match self.heard_early(&mut reading) {
+        match Box::pin(self.open_in_time()).await {
+            Ok((mut link, mut reading)) => match self.heard_early(&mut reading) {
                 Some(end) => end,
                 None => self.read(&mut link, &mut reading).await,
             },
-            Ok(Err(end)) => end,
-            Err(_) => End::Lost { why: format!("no answer within {} s", OPEN_WITHIN.as_secs()), pause: None },
+            Err(end) => end,
+        }
+    }
+
+    /// Opens it, unless the server takes too long or the run ends meanwhile.
+    async fn open_in_time(&mut self) -> Result<(Link, Reading), End> {
+        let mut told = self.told.clone();
+        tokio::select! {
+            biased;
+            _ = told.wait_for(|orders| orders.end) => Err(End::Over),
+            opened = timeout(OPEN_WITHIN, self.open()) => opened.unwrap_or_else(|_| {
+                Err(End::Lost { why: format!("no answer within {} s", OPEN_WITHIN.as_secs()), pause: None })
+            }),
         }
     }
 
