@@ -190,15 +190,21 @@ impl Running {
         assert!(sent.expect("kill").success(), "{name} to {pid}");
     }
 
-    /// Waits for its end.
+    /// Waits for its end: longer, as long as it says something new on stderr.
     pub async fn wait(mut self) -> Done {
-        let ended = patience::within(async {
-            let status = self.process.wait().await.expect("its status");
-            while self.lines.come.changed().await.is_ok() {}
-            while self.said.changed().await.is_ok() {}
-            status
-        });
-        let ended = ended.await;
+        let ended = loop {
+            let said = self.stderr().len();
+            let ended = patience::within(async {
+                let status = self.process.wait().await.expect("its status");
+                while self.lines.come.changed().await.is_ok() {}
+                while self.said.changed().await.is_ok() {}
+                status
+            });
+            let ended = ended.await;
+            if ended.is_some() || self.stderr().len() == said {
+                break ended;
+            }
+        };
         let (lines, stderr) = (self.lines.all(), self.stderr());
         match ended {
             Some(status) => Done { code: status.code(), lines, stderr },

@@ -1,6 +1,8 @@
 //! What the stories stand on: devices, a breaking link, a server to run, a client, a model to compare with.
 
+pub mod badserver;
 pub mod browser;
+pub mod by_hand;
 pub mod chaos;
 pub mod child;
 pub mod command;
@@ -12,6 +14,7 @@ pub mod follower;
 pub mod gcc;
 pub mod http;
 pub mod link;
+pub mod loaded;
 pub mod model;
 pub mod netns;
 pub mod nginx;

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use reqwest::Url;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+
+use super::by_hand::{Asked, answer, stream, values};
 
 /// Frames that wait for one stream; one that takes no more is cut.
 const WAITING: usize = 1_024;
@@ -61,13 +62,6 @@ struct Topic {
     streams: Vec<mpsc::Sender<String>>,
 }
 
-struct Request {
-    method: String,
-    url: Url,
-    headers: HashMap<String, String>,
-    body: String,
-}
-
 struct Answer {
     status: &'static str,
     body: String,
@@ -85,13 +79,13 @@ async fn serve(listener: TcpListener, hub: Hub) {
 /// Answers requests until one opens a stream, which takes the connection. Ends where the client does.
 async fn connection(mut client: BufReader<TcpStream>, hub: Hub) -> Option<()> {
     loop {
-        let request = read(&mut client).await?;
-        let answer = match (hub.speaks, request.method.as_str(), request.url.path()) {
+        let request = Asked::read(&mut client).await?;
+        let told = match (hub.speaks, request.method.as_str(), request.url.path()) {
             (Speaks::Mercure, "GET", "/.well-known/mercure") => match hub.topics_of(&request) {
                 Ok(topics) => {
                     return stream(client, hub.open(":\n".to_owned(), &topics, request.header("last-event-id"))).await;
                 }
-                Err(answer) => answer,
+                Err(refused) => refused,
             },
             (Speaks::Mercure, "POST", "/.well-known/mercure") => hub.update(&request),
             (Speaks::Centrifugo, "GET", "/connection/uni_sse") => match channels(&request) {
@@ -101,68 +95,8 @@ async fn connection(mut client: BufReader<TcpStream>, hub: Hub) -> Option<()> {
             (Speaks::Centrifugo, "POST", "/api/publish" | "/api/broadcast") => hub.publish(&request),
             _ => Answer { status: "404 Not Found", body: String::new() },
         };
-        let Answer { status, body } = answer;
-        let text = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        client.write_all(text.as_bytes()).await.ok()?;
+        answer(&mut client, told.status, &told.body).await?;
     }
-}
-
-async fn read(client: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        client.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
-        match line.trim_end() {
-            "" => break,
-            line => lines.push(line.to_owned()),
-        }
-    }
-    let mut words = lines[0].split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?);
-    let fields = lines[1..].iter().filter_map(|line| line.split_once(':'));
-    let headers: HashMap<_, _> =
-        fields.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a length"));
-    let mut body = vec![0; length];
-    client.read_exact(&mut body).await.ok()?;
-    let url = format!("http://standin{target}").parse().expect("a target");
-    Some(Request { method, url, headers, body: String::from_utf8(body).expect("a text") })
-}
-
-/// Writes a stream in chunks, each as it comes; ends where nothing is to come any more.
-async fn stream(mut client: BufReader<TcpStream>, mut frames: mpsc::Receiver<String>) -> Option<()> {
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: private, no-cache, no-store\r\n\
-                Transfer-Encoding: chunked\r\n\r\n";
-    client.write_all(head.as_bytes()).await.ok()?;
-    loop {
-        let frame = tokio::select! {
-            frame = frames.recv() => frame.unwrap_or_default(),
-            // A client that has gone, or says what no stream is told.
-            _ = client.fill_buf() => return None,
-        };
-        let chunk = format!("{:x}\r\n{frame}\r\n", frame.len());
-        client.write_all(chunk.as_bytes()).await.ok()?;
-        if frame.is_empty() {
-            return None;
-        }
-    }
-}
-
-impl Request {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", String::as_str)
-    }
-
-    /// The fields of a form.
-    fn form(&self) -> Url {
-        let mut url = self.url.clone();
-        url.set_query(Some(&self.body));
-        url
-    }
-}
-
-fn values(url: &Url, name: &str) -> Vec<String> {
-    url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
 }
 
 impl Hub {
@@ -190,13 +124,13 @@ impl Hub {
         topic.streams.retain(|stream| stream.try_send(frame.to_owned()).is_ok());
     }
 
-    fn topics_of(&self, request: &Request) -> Result<Vec<String>, Answer> {
+    fn topics_of(&self, request: &Asked) -> Result<Vec<String>, Answer> {
         let topics = values(&request.url, "topic");
         if topics.is_empty() { Err(bad("Missing \"topic\" parameter.\n")) } else { Ok(topics) }
     }
 
     /// Mercure's way to publish.
-    fn update(&self, request: &Request) -> Answer {
+    fn update(&self, request: &Asked) -> Answer {
         if !request.header("authorization").starts_with("Bearer ") {
             return Answer { status: "401 Unauthorized", body: "Unauthorized\n".to_owned() };
         }
@@ -213,7 +147,7 @@ impl Hub {
     }
 
     /// Centrifugo's way.
-    fn publish(&self, request: &Request) -> Answer {
+    fn publish(&self, request: &Asked) -> Answer {
         if request.header("x-api-key").is_empty() {
             return Answer { status: "401 Unauthorized", body: String::new() };
         }
@@ -240,11 +174,11 @@ impl Hub {
 }
 
 fn bad(body: &str) -> Answer {
-    Answer { status: "400 Bad Request", body: body.to_owned() }
+    Answer { status: "400 Bad Asked", body: body.to_owned() }
 }
 
 /// The channels that a connect request names; or the one event of a stream that is ended for it.
-fn channels(request: &Request) -> Result<Vec<String>, mpsc::Receiver<String>> {
+fn channels(request: &Asked) -> Result<Vec<String>, mpsc::Receiver<String>> {
     let connect: Value = serde_json::from_str(&values(&request.url, "cf_connect").concat()).unwrap_or_default();
     match (connect["token"].as_str(), connect["subs"].as_object()) {
         (Some(_), Some(subs)) => Ok(subs.keys().cloned().collect()),

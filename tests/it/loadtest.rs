@@ -1,0 +1,275 @@
+//! `lumen loadtest` as CI runs it: one command, one document, a verdict; nothing left behind, whatever ends it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lumen_inbox::clock::Clock;
+use lumen_inbox::loadtest::report::document::{Source, Verdict};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::badserver::{BadServer, Fault};
+use crate::support::child::Child;
+use crate::support::command::Running;
+use crate::support::http::{Api, ok};
+use crate::support::loaded::{COUNTED, Loaded, MESSAGES, loaded, loadtest};
+use crate::support::patience;
+use crate::support::tokens::Tokens;
+
+/// A load of one user, which goes on for longer than its story.
+const LONG: &str = "--spawn --users 1 --streams 10 --rate 50/s --duration 60s";
+
+/// Where a run's own server lives.
+struct Temporary(TempDir);
+
+impl Temporary {
+    fn make() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn entries(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Processes that were started with a path below it.
+    fn processes(&self) -> usize {
+        let words = |pid: &Path| fs::read(pid.join("cmdline")).unwrap_or_default();
+        let path = self.path().to_str().unwrap();
+        let processes = fs::read_dir("/proc").unwrap().map(|entry| words(&entry.unwrap().path()));
+        processes.filter(|words| String::from_utf8_lossy(words).contains(path)).count()
+    }
+
+    /// Asks the server that lives in it.
+    fn caller(&self, opened: &Opened) -> Api {
+        let [directory] = &self.entries()[..] else { panic!("one directory, not {:?}", self.entries()) };
+        let tokens = Tokens::of(&directory.join("data"), Clock::System);
+        Api::new(&opened.url, tokens.user(&opened.user))
+    }
+
+    fn assert_left_empty(&self) {
+        assert_eq!((self.entries(), self.processes()), (Vec::new(), 0));
+    }
+}
+
+/// What a run says when its server is there.
+struct Opened {
+    url: String,
+    /// Its first user.
+    user: String,
+}
+
+impl Opened {
+    async fn of(running: &mut Running) -> Self {
+        let said = running.until_said("run ").await;
+        let (run, url) = (said[4..].split(',').next(), said.trim().rsplit(' ').next());
+        Self { url: url.unwrap().to_owned(), user: format!("lt-{}-0", run.unwrap()) }
+    }
+}
+
+/// Waits until messages come in.
+async fn until_published(api: &Api) {
+    let published = patience::within(async {
+        while ok::<Value>(api.counts().await)["unread_count"] == 0 {
+            patience::pause(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    published.await.expect("a message");
+}
+
+#[tokio::test]
+async fn a_run_with_its_own_server_needs_nothing_and_leaves_nothing() {
+    let temporary = Temporary::make();
+    let typed = loadtest(&format!("--spawn --streams 20 --seed 7 {COUNTED}")).env("TMPDIR", temporary.path());
+    let run = loaded(typed).await;
+    run.passed().all_came(MESSAGES, MESSAGES);
+    temporary.assert_left_empty();
+
+    let document = &run.document;
+    let plan = &document.plan;
+    assert_eq!((plan.seed, plan.streams, plan.users, plan.messages), (7, 20, 20, 40));
+    assert_eq!((plan.profile.as_str(), plan.scenario.as_str(), plan.mode.as_str()), ("lumen", "steady", "unicast"));
+    assert!(document.environment.spawned.as_ref().unwrap().iter().any(|set| set.starts_with("limits.")));
+    assert_eq!(document.latencies["connect"].count, 20);
+    let server = document.server.as_ref().unwrap();
+    assert!(server.peak_rss_bytes > 1_000_000 && server.peak_descriptors > 20, "{server:?}");
+    assert_eq!(["streams.open", "streams.lost", "refused"].map(|name| run.figure(name)), [20.0, 0.0, 0.0]);
+    let sums = document.seconds.iter().fold((0, 0, 0), |(sent, answered, delivered), second| {
+        (sent + second.sent, answered + second.answered, delivered + second.delivered)
+    });
+    assert!(sums.0 <= MESSAGES && sums.1 <= sums.0 && sums.2 <= MESSAGES && sums.2 > 0, "{sums:?}");
+}
+
+#[tokio::test]
+async fn a_threshold_that_is_missed_ends_it_with_99_and_is_told() {
+    let server = Child::start().await;
+    let words = "--streams 10 --rate 20/s --duration 1s --threshold delivery.p99<1us --threshold sent>=20";
+    let run = loaded(loadtest(words).at(&server)).await;
+    run.missed_only(&["delivery.p99"]).all_came(20, 20);
+    let reason = &run.document.reasons[0];
+    assert!(reason.starts_with("delivery.p99 is ") && reason.contains("--threshold 'delivery.p99<1us'"), "{reason}");
+    let sources: Vec<_> = run.document.thresholds.iter().take(3).map(|judged| (judged.source, judged.held)).collect();
+    assert_eq!(sources, [(Source::Given, false), (Source::Given, true), (Source::Default, true)]);
+}
+
+#[tokio::test]
+async fn words_that_cannot_be_meant_end_with_2_and_nothing_is_started() {
+    let temporary = Temporary::make();
+    for (words, told) in [
+        ("--spawn --threshold delivery.p98<1ms", "delivery.p99"),
+        ("--spawn --threshold delivery.p99<1", "delivery.p99<50ms"),
+        ("--spawn --url http://127.0.0.1:1", "say one of them"),
+        ("--spawn --profile nchan", "leave one of them out"),
+        ("--scenario crash", "say --spawn"),
+        ("--profile generic --subscribe-url /s/{user}", "--publish-url is missing"),
+        ("--spawn --max-regress lost=1%", "--compare"),
+        ("--spawn --streams 7 --users 2 --devices 2", "are 4 streams, and not 7"),
+    ] {
+        // A server of its own would find no room there, and say so.
+        let done = loadtest(words).env("TMPDIR", temporary.path().join("none")).run().await;
+        assert_eq!((done.code, done.lines.len()), (Some(2), 0), "{words}: {done:?}");
+        assert!(done.stderr.starts_with("error: ") && done.stderr.contains(told), "{words}: {}", done.stderr);
+    }
+}
+
+#[tokio::test]
+async fn reports_are_written_and_one_that_cannot_be_is_known_before_anything_starts() {
+    let directory = Temporary::make();
+    let (page, summary) = (directory.path().join("page.html"), directory.path().join("summary.md"));
+    let server = Child::start().await;
+    let typed = loadtest(&format!("--streams 5 {COUNTED} --threshold lost>=1")).at(&server);
+    let run = loaded(typed.word("--report").word(&page).word("--markdown").word(&summary)).await;
+    run.missed_only(&["lost"]);
+    let (page, summary) = (fs::read_to_string(page).unwrap(), fs::read_to_string(summary).unwrap());
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{page}");
+    for text in [page, summary] {
+        assert!(text.contains(&run.document.run) && text.contains("lost"), "{text}");
+    }
+
+    // A server of its own would find no room there, and say so.
+    let nowhere = directory.path().join("none");
+    for file in ["--report", "--markdown"] {
+        let typed = loadtest("--spawn").env("TMPDIR", &nowhere).word(file).word(nowhere.join("report"));
+        let done = typed.run().await;
+        let last = done.stderr.lines().last().unwrap_or_default();
+        assert_eq!((done.code, done.lines.len()), (Some(1), 0), "{done:?}");
+        assert!(last.starts_with("error: ") && last.contains("report cannot be written"), "{last}");
+    }
+    let done = loadtest("--spawn").env("TMPDIR", &nowhere).run().await;
+    let last = done.stderr.lines().last().unwrap_or_default();
+    assert!(done.code == Some(1) && last.starts_with("error: no server of its own: "), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_run_is_held_against_an_earlier_one() {
+    let directory = Temporary::make();
+    let base = directory.path().join("base.json");
+    let server = BadServer::start(Fault::Late(std::time::Duration::from_millis(300))).await;
+    let words = format!("--streams 5 --seed 7 --rate 20/s --duration 1s --warmup 0s {}", server.words());
+    let first = loaded(loadtest(&words)).await;
+    first.held();
+    fs::write(&base, &first.line).unwrap();
+    let mut worse: Value = serde_json::from_str(&first.line).unwrap();
+    worse["figures"]["delivery.p99"] = json!(1.0);
+    let (doctored, none) = (directory.path().join("doctored.json"), directory.path().join("none.json"));
+    fs::write(&doctored, worse.to_string()).unwrap();
+    fs::write(&none, "{}").unwrap();
+    let against =
+        |base: &Path| loadtest(&format!("{words} --max-regress delivery.p99=900%")).word("--compare").word(base);
+
+    let (same, worse) = tokio::join!(loaded(against(&base)), loaded(against(&doctored)));
+    let judged = same.held().document.thresholds.last().unwrap();
+    let figures = (judged.source, judged.figure.as_str(), judged.base);
+    assert_eq!(figures, (Source::Comparison, "delivery.p99", Some(first.figure("delivery.p99"))));
+    assert_eq!(same.document.notes, [""; 0], "the plans are the same");
+    worse.missed_only(&["delivery.p99"]);
+    assert!(worse.document.reasons[0].contains("1 µs"), "{:?}", worse.document.reasons);
+    let done = against(&none).run().await;
+    assert!(done.code == Some(1) && done.stderr.contains("none.json cannot be compared with"), "{done:?}");
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_it_with_what_was_seen_and_leaves_nothing() {
+    tokio::join!(ended_by("INT"), ended_by("TERM"), interrupted_while_it_opens(), interrupted_twice());
+}
+
+/// A run with its own server, which publishes.
+async fn published(temporary: &Temporary) -> Running {
+    let mut running = loadtest(LONG).env("TMPDIR", temporary.path()).start();
+    let opened = Opened::of(&mut running).await;
+    until_published(&temporary.caller(&opened)).await;
+    assert_eq!(temporary.processes(), 1);
+    running
+}
+
+async fn ended_by(signal: &str) {
+    let temporary = Temporary::make();
+    let running = published(&temporary).await;
+    running.signal(signal);
+    let run = Loaded::of(running.wait().await);
+    assert_eq!((run.code, run.document.verdict), (Some(130), Verdict::Interrupted));
+    let ledger = run.ledger();
+    assert!(ledger.sent > 0 && ledger.sent < 3_000 && ledger.delivered > 0, "{ledger:?}");
+    assert!(run.document.reasons[0].starts_with("it was interrupted when "), "{:?}", run.document.reasons);
+    temporary.assert_left_empty();
+}
+
+async fn interrupted_while_it_opens() {
+    let temporary = Temporary::make();
+    let mut running = loadtest(&format!("{LONG} --ramp 1/s")).env("TMPDIR", temporary.path()).start();
+    Opened::of(&mut running).await;
+    running.signal("INT");
+    let done = running.wait().await;
+    assert_eq!((done.code, done.lines.len()), (Some(130), 0), "{done:?}");
+    temporary.assert_left_empty();
+}
+
+async fn interrupted_twice() {
+    let temporary = Temporary::make();
+    let running = published(&temporary).await;
+    running.signal("INT");
+    running.signal("INT");
+    assert_eq!(running.wait().await.code, Some(130));
+    temporary.assert_left_empty();
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_is_no_success_unless_it_is_back_in_time() {
+    tokio::join!(killed_for_good(), killed_and_back());
+}
+
+async fn killed_for_good() {
+    let mut server = Child::start().await;
+    let words = "--users 1 --streams 10 --rate 20/s --duration 3s --settle 1s";
+    let mut running = loadtest(words).at(&server).start();
+    let opened = Opened::of(&mut running).await;
+    until_published(&server.api().with(server.tokens().user(&opened.user))).await;
+    server.kill9().await;
+    let run = Loaded::of(running.wait().await);
+    assert_eq!((run.code, run.document.verdict), (Some(99), Verdict::Missed), "{run:#?}");
+    assert!(run.missed().ends_with(&["unacknowledged", "streams.failed"]), "{:?}", run.missed());
+    assert_eq!(["streams.failed", "streams.open"].map(|name| run.figure(name)), [10.0, 0.0]);
+    let faults = &run.document.stream_faults;
+    assert_eq!(faults.values().sum::<u64>(), 10, "{faults:?}");
+    let gone = |why: &String| why.starts_with("the server ended") || why.starts_with("the connection");
+    assert!(faults.keys().all(gone), "{faults:?}");
+    assert!(run.ledger().unacknowledged > 0 && run.document.refusals.contains_key("no connection"), "{run:#?}");
+}
+
+async fn killed_and_back() {
+    let mut server = Child::start().await;
+    let words = "--users 1 --streams 10 --rate 20/s --duration 3s --settle 15s";
+    let mut running = loadtest(words).at(&server).start();
+    let opened = Opened::of(&mut running).await;
+    until_published(&server.api().with(server.tokens().user(&opened.user))).await;
+    server.kill9().await;
+    server.restart_in_place().await;
+    let run = Loaded::of(running.wait().await);
+    run.held().all_came(60, 600);
+    assert_eq!(["streams.lost", "streams.reconnected"].map(|name| run.figure(name)), [10.0, 10.0]);
+    let recovery = run.document.recovery.as_ref().unwrap();
+    assert_eq!((recovery.streams, recovery.back, recovery.caught_up), (10, 10, 10));
+}
