@@ -361,12 +361,12 @@ impl Run {
             if let Some(pacer) = pacer {
                 pacer.stop();
             }
-            let ended = (fleet.end(plan.streams), publisher.end());
-            drop(disturbance);
-            ended
+            (fleet.end(plan.streams), publisher.end())
         });
         // A thread that panicked has said so, and its streams are missing.
-        ended.await.unwrap_or_default()
+        let ended = ended.await.unwrap_or_default();
+        disturbance.end().await;
+        ended
     }
 }
 

@@ -1,5 +1,6 @@
 //! What one stream notes of what it saw. Sums and verdicts are made of it later, by others.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -11,13 +12,17 @@ use crate::loadtest::tally::record;
 pub struct Log {
     track: Track,
     open: bool,
+    /// Whether it was ever told counts.
+    met: bool,
     /// The highest number that came: what is over it came for the first time.
     highest: Option<u32>,
+    /// All numbers that came, kept from when one was not the highest: most streams never need it.
+    seen: Option<HashSet<u32>>,
     /// The highest rev of a message on any of its connections.
     rev: u64,
     /// Counts that were right: as many more unread as revs are the next ones.
     base: Option<Counted>,
-    /// Those of the first `ready`.
+    /// The unread count of the first `ready`.
     began: Option<u64>,
 }
 
@@ -35,7 +40,7 @@ impl Log {
             fault: Some("it was never opened".to_owned()),
             ..Track::default()
         };
-        Self { track, open: false, highest: None, rev: 0, base: None, began: None }
+        Self { track, open: false, met: false, highest: None, seen: None, rev: 0, base: None, began: None }
     }
 
     pub fn user(&self) -> u32 {
@@ -67,13 +72,22 @@ impl Log {
 
     /// Counts of the inbox as it is at a rev. All that changes it is this run, by one message a rev.
     pub fn counts(&mut self, unread: u64, rev: u64) {
-        self.began.get_or_insert(unread);
+        if !self.met {
+            (self.met, self.began) = (true, Some(unread));
+        }
         match self.base {
             Some(base) if rev < base.rev || unread != base.unread + (rev - base.rev) => self.track.counts_wrong += 1,
             _ => {}
         }
         self.base = Some(Counted { unread, rev });
         self.track.unread = self.began.map(|began| unread.saturating_sub(began));
+    }
+
+    /// Counts after a change that was none of the run's, such as a sweep: what was counted before says nothing now.
+    pub fn changed(&mut self, unread: u64, rev: u64) {
+        self.base = Some(Counted { unread, rev });
+        self.began = None;
+        self.track.unread = None;
     }
 
     /// After a hole nothing is known of the counts.
@@ -123,13 +137,20 @@ impl Log {
         }
     }
 
+    /// Whether the message that came last had not come before.
     fn is_new(&mut self, number: u32) -> bool {
-        if self.highest.is_none_or(|highest| number > highest) {
+        let over = self.highest.is_none_or(|highest| number > highest);
+        if over {
             self.highest = Some(number);
-            return true;
         }
-        let (_, before) = self.track.arrivals.split_last().unwrap_or((&NOTHING, &[]));
-        !before.iter().rev().any(|arrival| arrival.message == number)
+        match &mut self.seen {
+            Some(seen) => seen.insert(number),
+            None if over => true,
+            none => {
+                let (_, before) = self.track.arrivals.split_last().unwrap_or((&NOTHING, &[]));
+                none.insert(before.iter().map(|arrival| arrival.message).collect()).insert(number)
+            }
+        }
     }
 
     pub fn into_track(self) -> Track {
