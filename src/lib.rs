@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 4  cmd/         serve send tail token inbox retract            carries out what was typed; alone prints
-//!                 presence disconnect erase term/
+//!                 presence disconnect erase loadtest term/
 //!    config/      layers settings kinds rooms faults print        what can be set; lumen.toml has the defaults
 //!    cli/                                                        what can be typed
 //! 3  http/        door/   accept listener options body           bytes become a request
@@ -12,7 +12,11 @@
 //!                 api/    marks operator health
 //!                 stream/ open refusal body                      a request becomes a subscription
 //!                 edge/   caller headers query problem answer    what every answer has
-//!    loadtest/    plan stamp measured report/                    thousands of streams, counted and judged
+//!    loadtest/    plan pace publisher probe spawn run            measures thousands of streams,
+//!                 ledger recovery stats threshold verdict …      computes what became of every message,
+//!                 fleet/ stream link head body                   opens and reads the streams
+//!                 profile/ lumen templated dialect               how a kind of server is spoken to
+//!                 report/ document terminal markdown html/       writes it; yields text, prints nothing
 //! 2  hub/         admission registry mailbox subscription        who is open, and what each is told next
 //!                 catch_up announcer ticker close housekeeping
 //!    client/      endpoint access api inbox operator stream      what every command but serve asks with

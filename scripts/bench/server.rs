@@ -1,5 +1,7 @@
 //! A `lumen serve` of the same build under measurement, in a directory of its own, ended with its handle.
 
+#![allow(dead_code, reason = "each measurement takes what it needs of it")]
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -17,7 +19,7 @@ pub struct Lumen {
     process: Process,
     pub addr: SocketAddr,
     pub keys: Keys,
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 impl Lumen {
@@ -37,7 +39,7 @@ impl Lumen {
         let addr = ready["listening"].as_str().and_then(|url| url.strip_prefix("http://")?.parse().ok());
         let home = Home::existing(dir.path()).expect("the data directory");
         let keys = Keys::load(&home.key()).expect("the key");
-        Lumen { process: Process(child), addr: addr.expect("an address"), keys, _dir: dir }
+        Lumen { process: Process(child), addr: addr.expect("an address"), keys, dir }
     }
 
     pub fn process(&self) -> &Process {

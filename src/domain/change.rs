@@ -133,6 +133,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_change_stands_where_its_entry_does() {
+        let id = NotificationId::at(1, &[0; 10]);
+        let item =
+            Item { id, rev: 7, kind: Kind::stored("like"), body: Body::stored("{}"), read: false, created_at: 1 };
+        let logged = Logged { what: What::Deleted, rows: Rows::Ids(vec![id]), origin: None };
+        let entries = [Entry::Made(Arc::new(item)), Entry::Logged { rev: 8, logged: Arc::new(logged) }];
+        let stands = entries.map(|entry| {
+            let user = UserId::stored("ada");
+            let change = Change { user, epoch: Epoch::NONE, entry, counts: Counts::default() };
+            (change.entry.rev(), change.rev(), change.cursor().to_string())
+        });
+        assert_eq!(stands, [(7, 7, "000000-7".to_owned()), (8, 8, "000000-8".to_owned())]);
+    }
+
+    #[test]
     fn a_change_is_read_by_the_name_that_it_is_written_by() {
         for what in [What::Read, What::Unread, What::Seen, What::Deleted, What::Changed] {
             let text = serde_json::to_string(&what).unwrap();

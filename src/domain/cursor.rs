@@ -275,6 +275,22 @@ mod tests {
     }
 
     #[test]
+    fn a_log_shows_a_cursor_as_it_is_written_and_no_secret() {
+        let cursor = Cursor { epoch: "k3f9q2".parse().unwrap(), rev: 128 };
+        assert_eq!(format!("{cursor:?} {:?} {}", cursor.epoch, cursor.epoch), "k3f9q2-128 k3f9q2 k3f9q2");
+        assert_eq!(format!("{:?}", EpochSecret::new(&[1; 32])), "EpochSecret(…)");
+    }
+
+    #[test]
+    fn every_character_of_an_epoch_is_hashed() {
+        let secret = EpochSecret::new(&[1; 32]);
+        let epochs: Vec<Epoch> = (0..64).map(|inbox| secret.epoch(1, inbox)).collect();
+        for at in 0..EPOCH_CHARS {
+            assert!(epochs.iter().any(|epoch| epoch.0[at] != epochs[0].0[at]), "character {at} of {epochs:?}");
+        }
+    }
+
+    #[test]
     fn another_secret_generation_or_inbox_is_another_epoch() {
         let secret = EpochSecret::new(&[1; 32]);
         let epoch = secret.epoch(1, 1);

@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn every_fault_is_told_at_once() {
         let found = codes(json!({"users": ["a", "a", 1, ""], "type": "Like", "link": "javascript:alert(1)", "x": 1,
-            "group": "g", "sender": {"avatar": "//evil"}, "extra": 3, "ttl_s": -1, "key": ""}));
+            "group": "g", "all": true, "sender": {"avatar": "//evil"}, "extra": 3, "ttl_s": -1, "key": ""}));
         let expected = [
             ("users[1]", "duplicate_user"),
             ("users[2]", "type"),
@@ -322,6 +322,7 @@ mod tests {
             ("key", "invalid"),
             ("x", "unknown_field"),
             ("group", "not_yet"),
+            ("all", "not_yet"),
             ("type", "invalid"),
             ("ttl_s", "invalid"),
             ("content", "missing"),
@@ -381,6 +382,46 @@ mod tests {
         assert_eq!(codes(with(0, 0)), [("content".to_owned(), "empty")]);
         assert_eq!(codes(with(1, EXTRA_BYTES - 7)), [("extra".to_owned(), "too_long")]);
         assert_eq!(codes(with(DRAFT_BYTES, 0)), [(String::new(), DRAFT_TOO_LARGE)]);
+    }
+
+    #[test]
+    fn limits_hold_to_the_byte_the_second_and_the_user() {
+        let plain = || json!({"user": "u", "type": "like", "content": "x", "sender": {"username": "a", "pad": ""}});
+        let users = |count| json!((0..count).map(|user| user.to_string()).collect::<Vec<_>>());
+        let text = |bytes: usize| json!("x".repeat(bytes));
+        let link = |bytes: usize| json!(format!("/{}", "x".repeat(bytes - 1)));
+        // What is left of a draft once its user is out, with a pad of nothing.
+        let Value::Object(mut rest) = plain() else { unreachable!() };
+        rest.remove("user");
+        let room = DRAFT_BYTES - size(&rest);
+        for (place, least, most, code) in [
+            ("/sender/pad", text(0), text(room), DRAFT_TOO_LARGE),
+            ("/sender/username", text(1), text(USERNAME_BYTES), "invalid"),
+            ("/sender/avatar", link(1), link(LINK_BYTES), "too_long"),
+            ("/link", link(1), link(LINK_BYTES), "too_long"),
+            ("/ttl_s", json!(1), json!(TTL_MAX_S), "invalid"),
+            ("/users", users(1), users(REQUEST_ROWS), "count"),
+        ] {
+            let with = |value: Value| {
+                let mut draft = plain();
+                let (parent, name) = place.rsplit_once('/').unwrap();
+                draft.pointer_mut(parent).unwrap()[name] = value;
+                if name == "users" {
+                    draft.as_object_mut().unwrap().remove("user");
+                }
+                checked(draft).map_err(|faults| faults.into_iter().map(|fault| fault.code).collect::<Vec<_>>())
+            };
+            let over = match &most {
+                Value::String(text) => json!(format!("{text}x")),
+                Value::Number(most) => json!(most.as_u64().unwrap() + 1),
+                _ => users(REQUEST_ROWS + 1),
+            };
+            assert!(with(least).is_ok() && with(most).is_ok(), "{place}");
+            assert_eq!(with(over).unwrap_err(), [code], "{place}");
+        }
+        let none = json!({"users": [], "type": "like", "content": "x", "sender": {"username": ""}, "ttl_s": 0});
+        let expected = [("users", "count"), ("ttl_s", "invalid"), ("sender.username", "invalid")];
+        assert_eq!(codes(none), expected.map(|(field, code)| (field.to_owned(), code)));
     }
 
     #[test]

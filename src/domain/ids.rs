@@ -146,6 +146,22 @@ mod tests {
     }
 
     #[test]
+    fn a_user_id_is_its_text_wherever_it_is_read_or_shown() {
+        let user: UserId = "a\"b".parse().unwrap();
+        assert_eq!((user.as_str(), user.to_string().as_str()), ("a\"b", "a\"b"));
+        assert_eq!(format!("{user:?}"), r#""a\"b""#);
+        assert_eq!(serde_json::to_string(&user).unwrap(), r#""a\"b""#);
+        assert_eq!(String::from(user.clone()), "a\"b");
+        assert!(std::collections::HashSet::from([user]).contains("a\"b"));
+    }
+
+    #[test]
+    fn an_id_is_its_bytes() {
+        let bytes = std::array::from_fn(|at| at as u8);
+        assert_eq!(NotificationId::from_bytes(bytes).as_bytes(), &bytes);
+    }
+
+    #[test]
     fn an_id_carries_its_time_and_reads_back() {
         let id = NotificationId::at(1_764_000_000_123, &[7; 10]);
         assert_eq!(id.to_string().parse::<NotificationId>().unwrap(), id);

@@ -90,3 +90,31 @@ impl Key {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_a_letter_and_up_to_63_more_of_its_characters() {
+        let longest = format!("a{}", "x".repeat(63));
+        for good in ["a", "like", "a0", "z_.-9", &longest] {
+            let kind = Kind::parse(good).expect(good);
+            assert_eq!((kind.as_str(), kind.to_string().as_str()), (good, good));
+        }
+        for bad in ["", "A", "0a", "_a", "aB", "a b", "a/b", "aé", "a\n", &format!("{longest}x")] {
+            assert_eq!(Kind::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_its_bounds() {
+        let longest = "x".repeat(KEY_BYTES);
+        for good in ["k", "like:9 ж", &longest] {
+            assert_eq!(Key::parse(good).expect(good).as_str(), good);
+        }
+        for bad in ["", "a\nb", "a\u{0}", "\u{85}", &format!("{longest}x")] {
+            assert!(Key::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

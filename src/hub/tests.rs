@@ -219,6 +219,26 @@ async fn lost_news_that_nothing_follows_is_found_by_the_head_check() {
     assert_eq!(reading.await.unwrap(), 1);
 }
 
+/// Whatever is sent puts it off, also a ping.
+#[tokio::test(start_paused = true)]
+async fn a_ping_comes_after_each_heartbeat_of_silence() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    for silent in [true, true, false, true] {
+        if !silent {
+            advance_by_seconds(HEARTBEAT.as_secs() - 1).await;
+            desk.post().await;
+            assert_eq!(rev(&next(&mut stream).await), 1);
+        }
+        assert!(futures_util::poll!(stream.next()).is_pending());
+        advance_by_seconds(HEARTBEAT.as_secs() - 1).await;
+        assert!(futures_util::poll!(stream.next()).is_pending(), "not yet");
+        advance_by_seconds(1).await;
+        assert_eq!(next(&mut stream).await.event, "ping");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn doubled_news_is_told_once() {
     let desk = desk().await;

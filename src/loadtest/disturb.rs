@@ -34,6 +34,14 @@ impl Disturbance {
         !matches!(self.state, State::Restarting(_))
     }
 
+    /// Waits for what is under way, so that no server is left behind, and lets the server go.
+    pub async fn end(self) {
+        if let State::Restarting(restart) = self.state {
+            // A server that came back goes with what it is held by; one that did not is gone.
+            drop(restart.await);
+        }
+    }
+
     /// Goes on with it; what was done, in a few words each.
     ///
     /// # Errors

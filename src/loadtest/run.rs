@@ -31,8 +31,9 @@ use crate::shutdown::Shutdown;
 const TICK: Duration = Duration::from_millis(100);
 /// From the last stream's opening to the first message.
 const LEAD: Duration = Duration::from_millis(200);
-/// So long no stream may open before the opening is given up.
+/// So long no stream may open before the opening is given up; and so long before the first one.
 const OPENING_STALL: Duration = Duration::from_secs(15);
+const FIRST_OPENING: Duration = Duration::from_secs(5);
 /// Deliveries of messages that nobody acknowledged may still come for so long.
 const QUIET: Duration = Duration::from_secs(1);
 /// How long is settled after an interrupt.
@@ -192,7 +193,8 @@ impl Run {
                 (most, progress) = (open, Instant::now());
             }
             // A stream that is given up does not come; neither does one that is refused again and again.
-            if self.sum(|tally| &tally.failed) > 0 || progress.elapsed() > OPENING_STALL {
+            let patience = if most == 0 { FIRST_OPENING } else { OPENING_STALL };
+            if self.sum(|tally| &tally.failed) > 0 || progress.elapsed() > patience {
                 return Err(NotOpen::Stalled);
             }
         }
@@ -361,12 +363,12 @@ impl Run {
             if let Some(pacer) = pacer {
                 pacer.stop();
             }
-            let ended = (fleet.end(plan.streams), publisher.end());
-            drop(disturbance);
-            ended
+            (fleet.end(plan.streams), publisher.end())
         });
         // A thread that panicked has said so, and its streams are missing.
-        ended.await.unwrap_or_default()
+        let ended = ended.await.unwrap_or_default();
+        disturbance.end().await;
+        ended
     }
 }
 

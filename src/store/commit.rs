@@ -136,3 +136,53 @@ impl Commit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::change::{Entry, Logged, Rows, What};
+    use crate::domain::cursor::Epoch;
+
+    fn change(rev: Rev) -> Change {
+        let logged = Logged { what: What::Read, rows: Rows::Many, origin: None };
+        let entry = Entry::Logged { rev, logged: Arc::new(logged) };
+        Change { user: "ada".parse().unwrap(), epoch: Epoch::NONE, entry, counts: Counts::default() }
+    }
+
+    /// The streams of a change are told with the row that it made, and a duplicate made none.
+    #[test]
+    fn each_caller_is_told_the_streams_of_what_it_did() {
+        let appended = |duplicate| {
+            let (id, user) = (NotificationId::from_bytes([0; 16]), "ada".parse().unwrap());
+            Appended { draft: 0, id, user, rev: 1, unread: 1, streams: 0, duplicate }
+        };
+        let append = Answer::Appended(vec![appended(false), appended(true), appended(false)]);
+        let ended = Ended::Refused("ada".parse().unwrap(), 7);
+        let (first, mut appending) = oneshot::channel();
+        let (second, mut refusing) = oneshot::channel();
+        let commit = Commit(vec![
+            Done {
+                outcome: Outcome { changes: vec![change(3), change(4)], ended: None, answer: append },
+                reply: first,
+            },
+            Done {
+                outcome: Outcome { changes: vec![], ended: Some(ended.clone()), answer: Answer::Refused(0) },
+                reply: second,
+            },
+        ]);
+        let mut ends = Vec::new();
+        commit.tell(
+            |change| change.rev() as usize,
+            |ended| {
+                ends.push(ended.clone());
+                9
+            },
+        );
+        let Ok(Answer::Appended(results)) = appending.try_recv().unwrap() else { panic!("another's answer") };
+        assert_eq!(results.iter().map(|result| result.streams).collect::<Vec<_>>(), [3, 0, 4]);
+        assert!(matches!(refusing.try_recv().unwrap(), Ok(Answer::Refused(9))));
+        assert_eq!(ends, [ended]);
+    }
+}

@@ -120,3 +120,32 @@ impl OpenError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_fault_has_its_own_cure() {
+        let (path, why) = (PathBuf::from("lumen.db"), String::new());
+        let ownership = || Ownership::of(&path);
+        let faults = [
+            OpenError::Unusable { path: path.clone(), why: why.clone(), ownership: ownership() },
+            OpenError::Io { path: path.clone(), why: why.clone() },
+            OpenError::NotAFile { path: path.clone(), what: "a directory" },
+            OpenError::NotOurs { path: path.clone(), ownership: ownership() },
+            OpenError::OpenToOthers { path: path.clone(), ownership: ownership() },
+            OpenError::LogAlone { log: path.clone() },
+            OpenError::Full { path: path.clone() },
+            OpenError::Locked { path: path.clone() },
+            OpenError::Foreign { path: path.clone(), found: 1 },
+            OpenError::Newer { path: path.clone(), found: 2, known: 1 },
+            OpenError::Damaged { path: path.clone(), why },
+            OpenError::OldSqlite { found: "3.0.0" },
+        ];
+        let cures: HashSet<&str> = faults.iter().map(OpenError::cure).collect();
+        assert_eq!(cures.len(), faults.len());
+    }
+}

@@ -90,3 +90,38 @@ impl Job {
         let _ = self.reply.send(Err(error));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::domain::draft::check;
+
+    #[test]
+    fn a_job_weighs_its_rows_and_their_texts() {
+        let user: UserId = "u".parse().unwrap();
+        let id = NotificationId::from_bytes([0; 16]);
+        let draft = |users: &[&str]| {
+            check(serde_json::json!({"users": users, "type": "like", "content": "x".repeat(100)})).unwrap()
+        };
+        let text = draft(&["a"]).notification.body.as_str().len();
+        let mark = |mark| Task::Mark { user: user.clone(), mark, origin: None };
+        for (task, rows, bytes) in [
+            (Task::Append(Vec::new()), 0, 0),
+            (Task::Append(vec![draft(&["a", "b", "c"]), draft(&["a"])]), 4, 2 * text + 4 * ROW_BYTES),
+            (mark(Mark::Read(Selection::Ids(vec![id; 7]))), 7, 7 * ROW_BYTES),
+            (mark(Mark::Read(Selection::Ids(Vec::new()))), 1, ROW_BYTES),
+            (mark(Mark::Read(Selection::One(id))), 1, ROW_BYTES),
+            (mark(Mark::Read(Selection::All)), WALK_ROWS, WALK_ROWS * ROW_BYTES),
+            (mark(Mark::Read(Selection::UpTo(1))), WALK_ROWS, WALK_ROWS * ROW_BYTES),
+            (mark(Mark::Unread(id)), 1, ROW_BYTES),
+            (Task::Retract { user: user.clone(), key: Key::parse("k").unwrap() }, 1, ROW_BYTES),
+            (Task::Sweep, 1, ROW_BYTES),
+            (Task::Finish, 0, 0),
+        ] {
+            let job = Job { task, reply: oneshot::channel().0 };
+            assert_eq!((job.rows(), job.bytes()), (rows, bytes));
+        }
+    }
+}

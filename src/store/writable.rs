@@ -24,3 +24,18 @@ impl Writable {
         !self.failing.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_turn_is_news() {
+        let writable = Writable::default();
+        assert!(writable.is_so());
+        assert_eq!((writable.worked(), writable.is_so()), (false, true));
+        assert_eq!((writable.failed(), writable.is_so()), (true, false));
+        assert_eq!((writable.failed(), writable.is_so()), (false, false));
+        assert_eq!((writable.worked(), writable.is_so()), (true, true));
+    }
+}

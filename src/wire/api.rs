@@ -171,3 +171,36 @@ pub fn timestamp(at: Millis) -> String {
         Err(_) => "1970-01-01T00:00:00.000Z".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::notification::{Body, Kind};
+
+    #[test]
+    fn a_page_has_its_items_in_order_and_the_counts_of_its_view() {
+        let item = |rev, body| Item {
+            id: NotificationId::at(1_764_000_000_123, &[0; 10]),
+            rev,
+            kind: Kind::stored("like"),
+            body: Body::stored(body),
+            read: rev == 1,
+            created_at: 1_764_000_000_123,
+        };
+        let items = [item(3, r#"{"content":"x"}"#), item(2, "{}"), item(1, r#"{"content":"y"}"#)];
+        let counts = Counts { unread: 2, unseen: 1, rev: 9 };
+        let id = "019ab697-e87b-7000-8000-000000000000";
+        let at = "2025-11-24T16:00:00.123Z";
+        let badge = r#""unread_count":2,"unseen_count":1,"rev":9,"cursor":"k3f9q2-9""#;
+        let told = |count: usize, next| list_page(&items[..count], next, counts, "k3f9q2-9");
+        assert_eq!(told(0, None), format!(r#"{{"items":[],"next":null,{badge}}}"#));
+        let [first, second, third] = [
+            format!(r#"{{"id":"{id}","content":"x","read":false,"created_at":"{at}","type":"like","rev":3}}"#),
+            format!(r#"{{"id":"{id}","read":false,"created_at":"{at}","type":"like","rev":2}}"#),
+            format!(r#"{{"id":"{id}","content":"y","read":true,"created_at":"{at}","type":"like","rev":1}}"#),
+        ];
+        assert_eq!(told(3, Some(1)), format!(r#"{{"items":[{first},{second},{third}],"next":1,{badge}}}"#));
+        let read: ListPage = serde_json::from_str(&told(3, Some(1))).unwrap();
+        assert_eq!((read.items.len(), read.next, read.counts), (3, Some(1), counts));
+    }
+}

@@ -315,6 +315,7 @@ mod tests {
 
     use super::*;
     use crate::domain::notification::{Body, Kind};
+    use crate::wire::sse::Splitter;
 
     const COUNTS: Counts = Counts { unread: 5, unseen: 2, rev: 131 };
 
@@ -407,6 +408,67 @@ mod tests {
         assert_eq!(text(&step(cursor(131))), "id: k3f9q2-131\n\n");
         let expected = "event: close\nretry: 2345\nid: k3f9q2-131\ndata: {\"reason\":\"draining\",\"reconnect\":true,\"retry_ms\":2345}\n\n";
         assert_eq!(text(&close(Some(cursor(131)), CloseReason::Draining, 2345)), expected);
+    }
+
+    #[test]
+    fn what_a_server_tells_is_what_a_client_reads() {
+        let user = "u42".parse().unwrap();
+        let (counts, id) = (COUNTS, Some(cursor(131)));
+        let ready = Ready {
+            user: &user,
+            counts,
+            stream: "s1",
+            resumed: true,
+            missed: Some(3),
+            heartbeat_s: 15,
+            items: None,
+            id,
+            retry_ms: 7,
+        };
+        let logged = Logged { what: What::Read, rows: Rows::UpTo(7), origin: None };
+        let stream = [
+            Bytes::from_static(HELLO),
+            ready.encode(),
+            replayed(cursor(128), &Entry::Made(Arc::new(item())), COUNTS),
+            replayed(cursor(131), &Entry::Logged { rev: 131, logged: Arc::new(logged) }, COUNTS),
+            resync(cursor(131), Reason::Ahead, COUNTS, Some(&[item()])),
+            Bytes::from_static(PING),
+            close(id, CloseReason::Busy, 7),
+        ]
+        .concat();
+        let mut blocks = Vec::new();
+        Splitter::default().push(&stream, &mut blocks).unwrap();
+        let read: Vec<Event> =
+            blocks.iter().map(|block| parse(&block.event, block.data.as_deref().unwrap()).unwrap()).collect();
+        let told = match &read[..] {
+            [
+                Event::Ready(ready),
+                Event::Message(message),
+                Event::Inbox(inbox),
+                Event::Resync(resync),
+                Event::Ping,
+                Event::Close(close),
+            ] => (
+                (ready.user.as_str(), ready.missed, ready.counts),
+                (message.kind.as_str(), message.data.content.as_str(), message.counts_rev),
+                (inbox.change, inbox.up_to, inbox.replayed),
+                (resync.reason, resync.items.as_ref().map(Vec::len)),
+                (close.reason.as_str(), close.reconnect, close.retry_ms),
+            ),
+            other => panic!("{other:?}"),
+        };
+        let expected = (
+            ("u42", Some(3), COUNTS),
+            ("like", "点赞了你的作品", Some(131)),
+            (What::Read, Some(7), true),
+            (Reason::Ahead, Some(1)),
+            ("busy", true, 7),
+        );
+        assert_eq!(told, expected);
+        assert_eq!(parse("of_a_later_server", "?").unwrap(), Event::Other);
+        for name in ["ready", "message", "inbox", "resync", "close"] {
+            assert!(parse(name, "{}").is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -154,10 +154,6 @@ impl<'de> Visitor<'de> for Strict<'_> {
         self.without_nul(text.to_owned()).map(Value::String)
     }
 
-    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Value, E> {
-        self.without_nul(text).map(Value::String)
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let inner = self.deeper()?;
         let mut values = Vec::new();
@@ -244,6 +240,7 @@ mod tests {
             // What comes first is told.
             (r#"{"a":1,"a":2"#, Rule::DoubledName),
             (r#"["\u0000""#, Rule::Nul),
+            (r#"[1e20,"cut"#, Rule::Cut),
         ] {
             assert_eq!(rule(text), broken, "{text}");
         }
@@ -268,8 +265,8 @@ mod tests {
             "1e300",
             "12345678901234567890.5",
             "-123456789012345678901234567890.0",
-            r#"["18446744073709551616",1e20]"#,
-            r#"{"\\\"18446744073709551616":1E+20}"#,
+            r#"["184467440737095516160000",1e20]"#,
+            r#"{"\\\"184467440737095516160000":1E+20}"#,
         ] {
             assert!(parse(kept.as_bytes()).is_ok(), "{kept}");
         }
@@ -286,6 +283,19 @@ mod tests {
         let fault = parse(b"{\n \"a\": 100000000000000000001}").unwrap_err();
         let why = "an integer of more than 64 bits at line 2 column 27";
         assert_eq!(fault.to_string(), why);
+    }
+
+    #[test]
+    fn every_sort_of_value_comes_out_as_it_went_in() {
+        let text = r#"[null,true,false,-1,1,0.5,"é",[],{"a":{}}]"#;
+        assert_eq!(parse(text.as_bytes()).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn a_fault_says_where_and_in_one_line_of_several_only_the_column() {
+        let fault = parse(b"[1,]").unwrap_err();
+        assert_eq!(fault.to_string(), "trailing comma at line 1 column 4");
+        assert_eq!(fault_in_line(&fault), "trailing comma at column 4");
     }
 
     proptest! {

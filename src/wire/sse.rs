@@ -201,18 +201,21 @@ mod tests {
         assert_eq!(ids, [(id("1"), true), (None, true), (id(""), true), (id("7"), false)]);
         let retries: Vec<_> = split(&[b"retry: 1000\n\nretry: 1x\ndata:a\n\nretry: -1\ndata:a\n\n"]);
         assert_eq!(retries.iter().map(|block| block.retry).collect::<Vec<_>>(), [Some(1000), None, None]);
+        let retries = split(&[b"retry: 5\nretry: x\nretry:\nretry: +7\n\n"]);
+        assert_eq!(retries[0].retry, Some(5));
+        let named = split(&[b"data\n\nevent: ping\ndata\n\nevent: ping\nevent\ndata\n\n"]);
+        assert_eq!(named.iter().map(|block| block.event.as_str()).collect::<Vec<_>>(), ["message", "ping", "message"]);
     }
 
     #[test]
-    fn a_line_without_end_is_a_fault() {
+    fn a_line_of_over_a_mebibyte_is_a_fault() {
+        let long = vec![b'x'; 1 << 20];
         let mut splitter = Splitter::default();
-        let long = vec![b'x'; LINE_BYTES + 1];
-        assert_eq!(splitter.push(&long, &mut Vec::new()), Err(SplitFault));
+        assert_eq!(splitter.push(&long, &mut Vec::new()), Ok(()));
+        assert_eq!(splitter.push(b"x", &mut Vec::new()), Err(SplitFault));
         let mut splitter = Splitter::default();
-        assert_eq!(splitter.push(&[&long, &b"\n"[..]].concat(), &mut Vec::new()), Err(SplitFault));
-        let mut splitter = Splitter::default();
-        assert_eq!(splitter.push(&long[1..], &mut Vec::new()), Ok(()));
-        assert_eq!(splitter.push(b"\n", &mut Vec::new()), Ok(()));
+        assert_eq!(splitter.push(&[&long, &b"\n"[..]].concat(), &mut Vec::new()), Ok(()));
+        assert_eq!(splitter.push(&[&long, &b"x\n"[..]].concat(), &mut Vec::new()), Err(SplitFault));
     }
 
     proptest! {

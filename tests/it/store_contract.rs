@@ -56,6 +56,9 @@ async fn what_changes_nothing_takes_no_rev() {
         let marked = shelf.mark("ada", mark.clone()).await;
         assert_eq!((marked.changed, marked.counts.rev), (0, 2), "{mark:?}");
     }
+    shelf.post("ada", "2").await;
+    let below_what_is_unread = shelf.mark("ada", Mark::Read(Selection::UpTo(2))).await;
+    assert_eq!((below_what_is_unread.changed, below_what_is_unread.counts.rev), (0, 3));
     assert_eq!(shelf.mark("nobody", Mark::Read(Selection::All)).await.counts.rev, 0);
     let missing = shelf.store.mark(id("nobody"), Mark::Delete(first), None).await;
     assert_eq!(missing, Err(Error::NotFound));
@@ -67,6 +70,8 @@ async fn what_changes_nothing_takes_no_rev() {
     let passed_over = shelf.mark("ben", Mark::Read(Selection::Ids(vec![first]))).await;
     assert_eq!((passed_over.changed, passed_over.counts.rev), (0, 1));
     assert_eq!(shelf.store.get(&id("ben"), first).await, Ok(None));
+    let hers = shelf.store.get(&id("ada"), first).await.unwrap();
+    assert_eq!(hers.map(|item| (item.id, item.rev, item.read)), Some((first, 1, true)));
 }
 
 #[tokio::test]
@@ -77,6 +82,23 @@ async fn the_seen_mark_rises_even_where_no_count_falls() {
     assert_eq!(shelf.mark("ada", Mark::Seen(2)).await.counts.rev, 2);
     shelf.mark("ada", Mark::Unread(first)).await;
     assert_eq!(shelf.counts("ada").await, (1, 0, 3));
+}
+
+#[tokio::test]
+async fn the_row_at_the_seen_mark_is_seen() {
+    let (shelf, _dir) = shelf().await;
+    let first = shelf.post("ada", "1").await.id;
+    shelf.mark("ada", Mark::Seen(1)).await;
+    for (mark, unread, rev) in [
+        (Mark::Read(Selection::One(first)), 0, 3),
+        (Mark::Unread(first), 1, 4),
+        (Mark::Read(Selection::All), 0, 5),
+        (Mark::Unread(first), 1, 6),
+        (Mark::Delete(first), 0, 7),
+    ] {
+        shelf.mark("ada", mark.clone()).await;
+        assert_eq!(shelf.counts("ada").await, (unread, 0, rev), "{mark:?}");
+    }
 }
 
 #[tokio::test]
@@ -228,6 +250,28 @@ async fn whoever_missed_a_thousand_is_replayed_and_one_more_is_too_many() {
     assert_eq!(snapshot.standing, Standing::Resync(Reason::Unknown));
     let items: Vec<_> = snapshot.items.unwrap().into_iter().map(std::sync::Arc::new).collect();
     assert_eq!(items.iter().map(content).collect::<Vec<_>>(), ["0", "999"]);
+}
+
+#[tokio::test]
+async fn an_opening_has_its_first_page_or_the_items_that_are_wanted() {
+    let (shelf, _dir) = shelf().await;
+    for n in 1..=3 {
+        shelf.post("ada", &n.to_string()).await;
+    }
+    let behind = Presented::Cursor(Cursor { rev: 1, ..shelf.head("ada").await });
+    for (presented, snapshot, entries, items) in [
+        (behind, 0, vec![2, 3], None),
+        (behind, 2, vec![2, 3], None),
+        (Presented::Nothing, 0, vec![], None),
+        (Presented::Nothing, 2, vec![], Some(vec![3, 2])),
+        (Presented::Unreadable, 0, vec![], None),
+        (Presented::Unreadable, 9, vec![], Some(vec![3, 2, 1])),
+    ] {
+        let opening = shelf.store.open_at(&id("ada"), presented, snapshot).await.unwrap();
+        let told: Vec<u64> = opening.page.entries.iter().map(Entry::rev).collect();
+        let wanted = opening.items.map(|items| items.iter().map(|item| item.rev).collect::<Vec<_>>());
+        assert_eq!((told, wanted), (entries, items), "{presented:?} with {snapshot}");
+    }
 }
 
 #[tokio::test]

@@ -102,6 +102,12 @@ async fn load(options: &Options, global: &Global, checked: &Checked) -> anyhow::
 /// Where streams connect to: the addresses of the host in their requests, looked up once.
 async fn target(profile: &Profile) -> anyhow::Result<Target> {
     let url = profile.subscribe(&Seat { user: 0, cursor: None, token_ttl: None })?.url;
+    if url.scheme() != "http" {
+        return Err(anyhow!(
+            "streams are opened over http:// only, and this is {}; load the server behind its TLS proxy at its own address",
+            url.origin().ascii_serialization()
+        ));
+    }
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(80);
     let found = lookup_host((host.as_str(), port)).await.with_context(|| format!("{host} has no address"))?;

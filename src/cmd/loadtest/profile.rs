@@ -56,8 +56,9 @@ fn lumen(which: &Which, global: &Global, plan: &Plan, spawned: Option<&Spawned>)
     let file = spawned.map(|spawned| &spawned.key).or(which.key_file.as_ref());
     let keys = match file {
         Some(file) => Arc::new(Keys::load(file)?),
-        None => server::own_keys(global)
-            .context("a token has to be signed for each stream; say with --key-file which key")?,
+        None => server::own_keys(global).context(
+            "a token has to be signed for each stream; say with --key-file which key, or --spawn a server for this run",
+        )?,
     };
     let own = || Access::Key { keys: keys.clone(), clock: Clock::System };
     let producer = match spawned {

@@ -14,6 +14,26 @@ async fn until_it_is_done<T>(task: &JoinHandle<T>) {
     .await;
 }
 
+/// A read that is older than the news is repeated a little later, and is no fault yet.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_behind_the_news_is_repeated() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    stream.place.mailbox.nudge(1);
+    assert!(futures_util::poll!(stream.next()).is_pending(), "it reads");
+    in_time(async {
+        while desk.hub.0.catch_up.available_permits() < CATCH_UP_READS {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(futures_util::poll!(stream.next()).is_pending(), "it has read that there is nothing, and waits");
+    desk.post().await;
+    tokio::time::advance(Duration::from_millis(50)).await;
+    assert_eq!(rev(&next(&mut stream).await), 1);
+}
+
 /// Reads that stay older than the news are never taken for the end: after five seconds the stream is.
 #[tokio::test(start_paused = true)]
 async fn reads_that_stay_behind_the_news_end_the_stream() {

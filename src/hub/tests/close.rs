@@ -177,6 +177,23 @@ async fn each_stream_has_its_own_time_to_come_back() {
     assert!(busy.len() > 1 && within(&busy, 5_000), "{busy:?}");
 }
 
+/// A key that is there still ends nothing, whoever else's is gone.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_goes_ends_the_streams_of_its_tokens() {
+    let desk = desk().await;
+    let mut stream = desk.open();
+    assert_eq!(next(&mut stream).await.event, "ready");
+    desk.hub.end_without_key(|key| key == KeyId::default());
+    // The streams are looked at one shard after the other.
+    for _ in 0..=desk.hub.0.registry.shards() {
+        tokio::task::yield_now().await;
+    }
+    desk.post().await;
+    assert_eq!(rev(&next(&mut stream).await), 1, "it goes on");
+    desk.hub.end_without_key(|key| key != KeyId::default());
+    assert_eq!(expect_close(&mut stream).await.0, "token_expired");
+}
+
 /// Only those whose tokens are refused from now on; a fresh one may be there already.
 #[tokio::test(start_paused = true)]
 async fn a_disconnect_ends_the_streams_of_tokens_that_are_refused() {

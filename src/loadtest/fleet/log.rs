@@ -1,5 +1,6 @@
 //! What one stream notes of what it saw. Sums and verdicts are made of it later, by others.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -11,13 +12,17 @@ use crate::loadtest::tally::record;
 pub struct Log {
     track: Track,
     open: bool,
+    /// Whether it was ever told counts.
+    met: bool,
     /// The highest number that came: what is over it came for the first time.
     highest: Option<u32>,
+    /// All numbers that came, kept from when one was not the highest: most streams never need it.
+    seen: Option<HashSet<u32>>,
     /// The highest rev of a message on any of its connections.
     rev: u64,
     /// Counts that were right: as many more unread as revs are the next ones.
     base: Option<Counted>,
-    /// Those of the first `ready`.
+    /// The unread count of the first `ready`.
     began: Option<u64>,
 }
 
@@ -35,7 +40,7 @@ impl Log {
             fault: Some("it was never opened".to_owned()),
             ..Track::default()
         };
-        Self { track, open: false, highest: None, rev: 0, base: None, began: None }
+        Self { track, open: false, met: false, highest: None, seen: None, rev: 0, base: None, began: None }
     }
 
     pub fn user(&self) -> u32 {
@@ -67,13 +72,22 @@ impl Log {
 
     /// Counts of the inbox as it is at a rev. All that changes it is this run, by one message a rev.
     pub fn counts(&mut self, unread: u64, rev: u64) {
-        self.began.get_or_insert(unread);
+        if !self.met {
+            (self.met, self.began) = (true, Some(unread));
+        }
         match self.base {
             Some(base) if rev < base.rev || unread != base.unread + (rev - base.rev) => self.track.counts_wrong += 1,
             _ => {}
         }
         self.base = Some(Counted { unread, rev });
         self.track.unread = self.began.map(|began| unread.saturating_sub(began));
+    }
+
+    /// Counts after a change that was none of the run's, such as a sweep: what was counted before says nothing now.
+    pub fn changed(&mut self, unread: u64, rev: u64) {
+        self.base = Some(Counted { unread, rev });
+        self.began = None;
+        self.track.unread = None;
     }
 
     /// After a hole nothing is known of the counts.
@@ -123,13 +137,20 @@ impl Log {
         }
     }
 
+    /// Whether the message that came last had not come before.
     fn is_new(&mut self, number: u32) -> bool {
-        if self.highest.is_none_or(|highest| number > highest) {
+        let over = self.highest.is_none_or(|highest| number > highest);
+        if over {
             self.highest = Some(number);
-            return true;
         }
-        let (_, before) = self.track.arrivals.split_last().unwrap_or((&NOTHING, &[]));
-        !before.iter().rev().any(|arrival| arrival.message == number)
+        match &mut self.seen {
+            Some(seen) => seen.insert(number),
+            None if over => true,
+            none => {
+                let (_, before) = self.track.arrivals.split_last().unwrap_or((&NOTHING, &[]));
+                none.insert(before.iter().map(|arrival| arrival.message).collect()).insert(number)
+            }
+        }
     }
 
     pub fn into_track(self) -> Track {
@@ -138,3 +159,124 @@ impl Log {
 }
 
 const NOTHING: Arrival = Arrival { message: 0, at: crate::loadtest::measured::Moment::NEVER };
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::auth::Keys;
+    use crate::client::Access;
+    use crate::clock::Clock;
+    use crate::loadtest::Target;
+    use crate::loadtest::plan::{Mode, Plan, Schedule};
+    use crate::loadtest::profile::{Lumen, Profile};
+    use crate::loadtest::scenario::Scenario;
+    use crate::loadtest::stamp::{RunId, Stamp};
+
+    /// One stream of one user, ten messages, one a second.
+    fn shared() -> Shared {
+        let run = RunId::new([7; 8]);
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Arc::new(Keys::load_or_create(&dir.path().join("key")).unwrap());
+        let producer = Access::Key { keys: keys.clone(), clock: Clock::System };
+        let lumen = Lumen::new(&"http://127.0.0.1:1".parse().unwrap(), keys, Clock::System, producer, 100);
+        let plan = Plan {
+            run,
+            seed: 1,
+            streams: 1,
+            users: 1,
+            mode: Mode::Unicast,
+            schedule: Schedule::Even { rate: 1.0, messages: 10 },
+            ramp: 1.0,
+            warmup: Duration::from_secs(2),
+            settle: Duration::ZERO,
+            late: Duration::from_secs(1),
+            payload_bytes: 100,
+            scenario: Scenario::Steady,
+            threads: 1,
+        };
+        Shared {
+            plan: Arc::new(plan),
+            profile: Arc::new(Profile::lumen(lumen, run)),
+            target: Target { addresses: Arc::new([]) },
+            timeline: Default::default(),
+            tally: Default::default(),
+        }
+    }
+
+    fn message(shared: &Shared, number: u32, counts: (u64, u64, u64)) -> Message {
+        let stamp = Stamp { run: shared.plan.run, number, due_us: u64::from(number) * 1_000_000 };
+        let (unread, counts_rev, rev) = counts;
+        Message { stamp, counts: Some(Counts { unread, counts_rev, rev }) }
+    }
+
+    /// What a stream notes that began with nothing unread and was told these.
+    fn noted(messages: &[(u32, (u64, u64, u64))]) -> (Track, Shared) {
+        let shared = shared();
+        let mut log = Log::new(0, &shared);
+        log.opened(&shared, Instant::now());
+        log.counts(0, 0);
+        for (number, counts) in messages {
+            log.message(message(&shared, *number, *counts), &shared, Instant::now());
+        }
+        (log.into_track(), shared)
+    }
+
+    #[test]
+    fn what_comes_as_it_should_is_no_fault() {
+        // The second and the third were missed, and come with the counts of their page.
+        let (track, shared) = noted(&[(0, (1, 1, 1)), (1, (3, 3, 2)), (2, (3, 3, 3)), (3, (4, 4, 4))]);
+        assert_eq!((track.counts_wrong, track.disordered, track.unknown, track.unread), (0, 0, 0, Some(4)));
+        assert_eq!((track.arrivals.len(), track.fault), (4, None));
+        let histograms = shared.tally.histograms();
+        assert_eq!((histograms.all.delivery.len(), histograms.lately.len()), (2, 4));
+    }
+
+    #[test]
+    fn a_count_that_is_not_the_inboxs_is_wrong() {
+        assert_eq!(noted(&[(0, (2, 1, 1))]).0.counts_wrong, 1);
+        assert_eq!(noted(&[(0, (1, 1, 1)), (1, (1, 2, 2))]).0.counts_wrong, 1);
+    }
+
+    #[test]
+    fn a_rev_that_does_not_rise_is_out_of_order() {
+        assert_eq!(noted(&[(0, (1, 1, 1)), (1, (2, 2, 1))]).0.disordered, 1);
+        // One that comes twice is that, and nothing else.
+        let (track, shared) = noted(&[(0, (1, 1, 1)), (0, (1, 1, 1))]);
+        assert_eq!((track.disordered, track.counts_wrong, track.arrivals.len()), (0, 0, 2));
+        assert_eq!(shared.tally.delivered.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_double_is_known_however_late_it_comes() {
+        let told = [(3, (1, 1, 1)), (1, (2, 2, 2)), (0, (3, 3, 3)), (1, (3, 3, 3)), (4, (4, 4, 4)), (4, (4, 4, 4))];
+        assert_eq!(noted(&told).1.tally.delivered.load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn what_nobody_sent_is_unknown_and_anothers_load_is_passed_over() {
+        let (track, shared) = noted(&[(10, (1, 1, 1))]);
+        assert_eq!((track.unknown, track.arrivals.len()), (1, 0));
+        let mut log = Log::new(0, &shared);
+        let mut false_time = message(&shared, 1, (1, 1, 1));
+        false_time.stamp.due_us += 1;
+        log.message(false_time, &shared, Instant::now());
+        let mut anothers = message(&shared, 1, (1, 1, 1));
+        anothers.stamp.run = RunId::new([8; 8]);
+        log.message(anothers, &shared, Instant::now());
+        assert_eq!(log.into_track().unknown, 1);
+    }
+
+    #[test]
+    fn counts_begin_anew_where_somebody_else_changed_the_inbox() {
+        let shared = shared();
+        let mut log = Log::new(0, &shared);
+        log.counts(5, 9);
+        log.changed(2, 10);
+        log.message(message(&shared, 0, (3, 11, 11)), &shared, Instant::now());
+        let track = log.into_track();
+        assert_eq!((track.counts_wrong, track.unread), (0, None));
+    }
+}

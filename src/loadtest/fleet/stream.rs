@@ -311,6 +311,7 @@ impl Stream {
                 self.log.counts(ready.unread, ready.rev);
             }
             Heard::Message(message) => self.log.message(message, &self.shared, now),
+            Heard::Changed { unread, rev } => self.log.changed(unread, rev),
             Heard::Resync => self.log.resync(),
             Heard::Close(close) if close.reconnect => {
                 let pause = Some(Duration::from_millis(close.retry_ms));

@@ -129,6 +129,10 @@ pub(super) fn hear(block: &Block) -> Heard {
             Ok(Ending { reason, reconnect, retry_ms }) => Heard::Close(Close { reason, reconnect, retry_ms }),
             Err(_) => Heard::Other,
         },
+        "inbox" => match serde_json::from_str(data) {
+            Ok(Around { unread_count, rev, .. }) => Heard::Changed { unread: unread_count, rev },
+            Err(_) => Heard::Other,
+        },
         "resync" => Heard::Resync,
         _ => Heard::Other,
     }
@@ -227,7 +231,8 @@ mod tests {
         let closes = Close { reason: "draining".to_owned(), reconnect: true, retry_ms: 1500 };
         assert_eq!(hear(&block("close", close)), Heard::Close(closes));
         assert_eq!(hear(&block("resync", r#"{"reason":"epoch"}"#)), Heard::Resync);
-        for (event, data) in [("ping", "{}"), ("inbox", &live), ("message", "{}"), ("ready", "x"), ("close", "{}")] {
+        assert_eq!(hear(&block("inbox", &live)), Heard::Changed { unread: 5, rev: 128 });
+        for (event, data) in [("ping", "{}"), ("inbox", "x"), ("message", "{}"), ("ready", "x"), ("close", "{}")] {
             assert_eq!(hear(&block(event, data)), Heard::Other, "{event}");
         }
         assert_eq!(hear(&Block { event: "message".to_owned(), ..Block::default() }), Heard::Other);

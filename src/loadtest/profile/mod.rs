@@ -150,6 +150,8 @@ pub enum Heard {
     Message(Message),
     /// The server ends the stream.
     Close(Close),
+    /// A change of the inbox that is no message.
+    Changed { unread: u64, rev: u64 },
     /// A hole that the server cannot fill.
     Resync,
     /// Anything else: a heartbeat, somebody else's event.

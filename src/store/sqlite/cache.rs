@@ -79,6 +79,18 @@ impl Cache {
 mod tests {
     use super::*;
 
+    #[test]
+    fn it_keeps_what_came_before() {
+        let cache = Cache::default();
+        let users = ["ada", "ben"].map(|user| user.parse::<UserId>().unwrap());
+        for (user, id) in users.iter().zip(1..) {
+            cache.enter(HashMap::from([(user.clone(), Some(Inbox::new(id)))]));
+        }
+        assert_eq!(users.each_ref().map(|user| cache.get(user).map(|inbox| inbox.id)), [Some(1), Some(2)]);
+        cache.enter(HashMap::from([(users[0].clone(), None)]));
+        assert_eq!(users.each_ref().map(|user| cache.head(user)), [None, Some(0)]);
+    }
+
     /// Whether inboxes come one by one or a full group at a time.
     #[test]
     fn it_has_a_bound_and_keeps_what_came_last() {

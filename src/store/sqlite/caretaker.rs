@@ -103,3 +103,86 @@ impl Rounds {
         survived(fold(connection, Extent::Passing).map(drop))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::sqlite::checkpoint::tests::{database, weigh};
+
+    fn rounds(dir: &Path) -> (Connection, Rounds) {
+        let (connection, files) = database(dir);
+        (connection, Rounds { files, writable: Arc::default(), failed: watch::Sender::default() })
+    }
+
+    #[test]
+    fn a_log_is_folded_in_once_it_is_worth_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (connection, rounds) = rounds(dir.path());
+        let database_bytes = || dir.path().join("lumen.db").metadata().unwrap().len();
+        weigh(&connection, 2_000_000);
+        let before = database_bytes();
+        rounds.go(&connection).unwrap().unwrap();
+        assert_eq!(database_bytes(), before, "two megabytes are not");
+        weigh(&connection, 2_500_000);
+        rounds.go(&connection).unwrap().unwrap();
+        assert!(database_bytes() > before + 4_500_000);
+    }
+
+    #[test]
+    fn writes_that_go_through_again_are_noticed_and_none_that_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (connection, rounds) = rounds(dir.path());
+        rounds.writable.failed();
+        let other = Connection::open(dir.path().join("lumen.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        rounds.go(&connection).unwrap().unwrap();
+        assert!(!rounds.writable.is_so(), "the other one is at it");
+        other.execute_batch("ROLLBACK").unwrap();
+        rounds.go(&connection).unwrap().unwrap();
+        assert!(rounds.writable.is_so());
+    }
+
+    #[test]
+    fn a_log_that_is_gone_is_saved_and_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (connection, rounds) = rounds(dir.path());
+        let before = dir.path().join("lumen.db").metadata().unwrap().len();
+        weigh(&connection, 100_000);
+        let log = dir.path().join("lumen.db-wal");
+        fs::remove_file(&log).unwrap();
+        let gone = Fatal::Gone { path: log, replaced: false };
+        assert_eq!(rounds.go(&connection).unwrap_err(), gone);
+        assert_eq!(*rounds.failed.borrow(), Some(gone));
+        assert!(dir.path().join("lumen.db").metadata().unwrap().len() > before + 100_000);
+    }
+
+    #[tokio::test]
+    async fn it_looks_until_it_is_stopped_or_dropped() {
+        for stopped in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let (_connection, rounds) = rounds(dir.path());
+            let writable = rounds.writable.clone();
+            writable.failed();
+            let mut failed = rounds.failed.subscribe();
+            let connection = tokio_rusqlite::Connection::open(dir.path().join("lumen.db")).await.unwrap();
+            let caretaker = Caretaker::start(connection, rounds);
+            let looked = async {
+                while !writable.is_so() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), looked).await.expect("a look");
+            assert_eq!(Arc::strong_count(&writable), 2, "it goes on");
+            if stopped {
+                caretaker.stop().await;
+                assert_eq!(Arc::strong_count(&writable), 1, "it is over by then");
+            }
+            drop(caretaker);
+            let over = tokio::time::timeout(Duration::from_secs(20), failed.changed()).await;
+            assert!(over.expect("an end").is_err(), "nobody can tell of a failure any more");
+        }
+    }
+}

@@ -128,3 +128,140 @@ impl Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A directory with three plain files of our own, the log with three bytes.
+    fn whole() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        fs::create_dir(&data).unwrap();
+        for (ending, text) in [("", "database"), ("-wal", "log"), ("-shm", "")] {
+            let path = data.join(format!("lumen.db{ending}"));
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        (dir, data.join("lumen.db"))
+    }
+
+    #[test]
+    fn plain_files_of_our_own_are_taken_and_so_are_none() {
+        let (_dir, database) = whole();
+        let [log, index] = ["lumen.db-wal", "lumen.db-shm"].map(|name| database.with_file_name(name));
+        Files::of(&database).check().unwrap();
+        fs::remove_file(&log).unwrap();
+        fs::remove_file(index).unwrap();
+        Files::of(&database).check().unwrap();
+        fs::write(&log, "").unwrap();
+        fs::remove_file(&database).unwrap();
+        Files::of(&database).check().unwrap();
+        fs::write(&log, "x").unwrap();
+        for _ in 0..2 {
+            let found = Files::of(&database).check();
+            assert!(matches!(&found, Err(OpenError::LogAlone { log: told }) if *told == log), "{found:?}");
+            fs::write(&database, "").unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_named() {
+        for (ending, what) in [("", "a symbolic link"), ("-wal", "a directory"), ("-shm", "a pipe or a socket")] {
+            let (_dir, database) = whole();
+            let path = database.with_file_name(format!("lumen.db{ending}"));
+            fs::remove_file(&path).unwrap();
+            match what {
+                "a symbolic link" => symlink("/dev/null", &path).unwrap(),
+                "a directory" => fs::create_dir(&path).unwrap(),
+                _ => drop(UnixListener::bind(&path).unwrap()),
+            }
+            match Files::of(&database).check() {
+                Err(OpenError::NotAFile { path: told, what: as_what }) => assert_eq!((told, as_what), (path, what)),
+                other => panic!("{what}: {other:?}"),
+            }
+        }
+        let device = Path::new("/dev/null");
+        let found = check(device, &device.symlink_metadata().unwrap(), own_uid());
+        assert!(matches!(found, Err(OpenError::NotAFile { what: "a device", .. })), "{found:?}");
+    }
+
+    #[test]
+    fn what_others_may_write_or_own_is_refused() {
+        let (_dir, database) = whole();
+        for (mode, refused) in
+            [(0o600, false), (0o644, false), (0o755, false), (0o620, true), (0o602, true), (0o666, true)]
+        {
+            fs::set_permissions(&database, fs::Permissions::from_mode(mode)).unwrap();
+            let found = Files::of(&database).check();
+            assert_eq!(matches!(found, Err(OpenError::OpenToOthers { .. })), refused, "{mode:o}: {found:?}");
+            assert!(refused || found.is_ok(), "{mode:o}: {found:?}");
+        }
+        fs::set_permissions(&database, fs::Permissions::from_mode(0o600)).unwrap();
+        let facts = database.symlink_metadata().unwrap();
+        assert!(matches!(check(&database, &facts, Some(facts.uid() + 1)), Err(OpenError::NotOurs { .. })));
+        for owner in [Some(facts.uid()), None] {
+            check(&database, &facts, owner).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_looked_at_is_unusable() {
+        let (_dir, database) = whole();
+        let below_a_file = Files::of(&database.join("lumen.db")).check();
+        assert!(matches!(below_a_file, Err(OpenError::Unusable { .. })), "{below_a_file:?}");
+    }
+
+    /// The log's size, or what has become of which file; and whether only the log is lost.
+    #[test]
+    fn a_file_that_is_replaced_or_gone_is_told() {
+        let found = |away: &[&str], back: &[&str]| {
+            let (_dir, database) = whole();
+            let files = Files::of(&database).opened().unwrap();
+            let of = |name: &str, ending| PathBuf::from(format!("{}{ending}", database.with_file_name(name).display()));
+            for ending in away {
+                fs::rename(of("lumen.db", ending), of("away", ending)).unwrap();
+            }
+            for ending in back {
+                fs::write(of("lumen.db", ending), "log").unwrap();
+            }
+            let bytes = files.log_bytes().map_err(|fault| match fault {
+                Fatal::Gone { path, replaced } => (path.file_name().unwrap().to_owned(), replaced),
+                other => panic!("{other}"),
+            });
+            (bytes, files.only_the_log_is_lost())
+        };
+        assert_eq!(found(&[], &[]), (Ok(3), false));
+        for (away, back, named, replaced, only_the_log) in [
+            (&[""][..], &[][..], "lumen.db", false, false),
+            (&["-wal"], &[], "lumen.db-wal", false, true),
+            (&["-shm"], &[], "lumen.db-shm", false, false),
+            (&["", "-wal"], &[], "lumen.db", false, false),
+            (&["", "-wal"], &[""], "lumen.db", true, false),
+            (&["-wal"], &["-wal"], "lumen.db-wal", true, false),
+        ] {
+            let expected = (Err((named.into(), replaced)), only_the_log);
+            assert_eq!(found(away, back), expected, "{away:?} away, {back:?} back");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_takes_its_files_with_it_and_one_that_cannot_be_entered_is_a_fault() {
+        let (dir, database) = whole();
+        let files = Files::of(&database).opened().unwrap();
+        let data = database.parent().unwrap();
+        fs::rename(data, dir.path().join("away")).unwrap();
+        let gone = Err(Fatal::Gone { path: database.clone(), replaced: false });
+        assert_eq!(files.log_bytes(), gone);
+        fs::write(data, "a file in its place").unwrap();
+        assert_eq!(files.log_bytes(), gone);
+        fs::remove_file(data).unwrap();
+        symlink(data, data).unwrap();
+        let found = files.log_bytes();
+        assert!(matches!(found, Err(Fatal::Io(_))), "{found:?}: nobody knows what has become of it");
+    }
+}

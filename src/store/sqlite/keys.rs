@@ -75,3 +75,15 @@ pub(super) const LAPSED: &str = "DELETE FROM key WHERE (inbox, hash, key) IN
 pub(super) fn drop_lapsed(connection: &Connection, now: Millis, most: usize) -> rusqlite::Result<usize> {
     connection.prepare_cached(LAPSED)?.execute(params![now, most as i64])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is in the files of every site: another one would find none of their keys.
+    #[test]
+    fn a_keys_hash_is_the_same_for_ever() {
+        let sha_256_of_abc = 0xba78_16bf_8f01_cfea_u64;
+        assert_eq!(hash(&Key::parse("abc").unwrap()) as u64, sha_256_of_abc);
+    }
+}

@@ -225,3 +225,63 @@ fn classify(path: &Path, fault: rusqlite::Error) -> OpenError {
         (Fault::Disk(why) | Fault::Job(why), _) => OpenError::unusable(path, why),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn opened(dir: &Path) -> Opened {
+        let (max_age, write_timeout) = (Duration::from_secs(3600), Duration::from_secs(10));
+        let config = Config { readers: 1, inbox_rows: 10, max_age, write_timeout };
+        open(&dir.join("lumen.db"), &config).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_connection_is_set_up_for_its_task() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = opened(dir.path()).await;
+        let (writer, caretaker, reader) = (&opened.writer, &opened.caretaker, &opened.readers[0]);
+        for (who, connection, pragma, expected) in [
+            ("writer", writer, "synchronous", 2),
+            ("writer", writer, "wal_autocheckpoint", 0),
+            ("writer", writer, "journal_size_limit", 16 * 1024 * 1024),
+            ("writer", writer, "cache_size", -16_384),
+            ("writer", writer, "temp_store", 2),
+            ("writer", writer, "busy_timeout", 5_000),
+            ("caretaker", caretaker, "synchronous", 2),
+            ("caretaker", caretaker, "wal_autocheckpoint", 0),
+            ("caretaker", caretaker, "busy_timeout", 5_000),
+            ("reader", reader, "query_only", 1),
+            ("reader", reader, "temp_store", 2),
+            ("reader", reader, "busy_timeout", 5_000),
+        ] {
+            let found = connection
+                .call(move |connection| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)));
+            assert_eq!(found.await.unwrap(), expected, "{pragma} of the {who}");
+        }
+    }
+
+    /// After a failed fsync it holds what the database has not.
+    #[tokio::test]
+    async fn the_last_connection_that_is_closed_leaves_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let Opened { writer, caretaker, readers, .. } = opened(dir.path()).await;
+        writer.call(|connection| schema::touch(connection)).await.unwrap();
+        let log_bytes = || dir.path().join("lumen.db-wal").metadata().map_or(0, |log| log.len());
+        let before = log_bytes();
+        assert!(before > 0);
+        for connection in readers.into_iter().chain([caretaker, writer]) {
+            connection.close().await.unwrap();
+        }
+        assert_eq!(log_bytes(), before);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_one() {
+        let found = |kind| unusable(Path::new("lumen.db"), &io::Error::from(kind));
+        assert!(matches!(found(ErrorKind::StorageFull), OpenError::Full { .. }));
+        assert!(matches!(found(ErrorKind::PermissionDenied), OpenError::Unusable { .. }));
+    }
+}

@@ -204,3 +204,37 @@ fn logged(row: &Row) -> rusqlite::Result<Entry> {
     let origin = row.get_ref(4)?.as_str_or_null()?.map(Arc::from);
     Ok(Entry::Logged { rev: row.get::<_, i64>(0)?.unsigned_abs(), logged: Arc::new(Logged { what, rows, origin }) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::draft::check;
+    use crate::store::sqlite::append::append;
+    use crate::store::sqlite::transactions::{ada, commit, desk};
+
+    #[test]
+    fn a_page_and_a_snapshot_may_be_full_to_the_byte() {
+        const { assert!(PAGE_BYTES == SNAPSHOT_BYTES) };
+        let desk = desk();
+        let content = "x".repeat(PAGE_BYTES / 16 - EVENT_BYTES - r#"{"content":""}"#.len());
+        let draft = check(serde_json::json!({"user": "ada", "type": "like", "content": content})).unwrap();
+        commit(&desk, 1_000, |group| append(group, &vec![draft; 17]).unwrap().unwrap());
+        let (connection, secret) = (&desk.0, &desk.1.secret);
+        let page = page_after(connection, secret, &ada(), 0).unwrap();
+        assert_eq!((page.entries.len(), page.more), (16, true));
+        let opening = open_at(connection, secret, &ada(), Presented::Nothing, 100).unwrap();
+        assert_eq!(opening.items.map(|items| items.len()), Some(16));
+    }
+
+    #[test]
+    fn an_entry_weighs_what_its_event_will_about() {
+        let id = NotificationId::from_bytes([0; 16]);
+        let (kind, body) = (Kind::stored("like"), Body::stored("{\"content\":\"x\"}"));
+        let made = Entry::Made(Arc::new(Item { id, rev: 1, kind, body, read: false, created_at: 0 }));
+        assert_eq!(weight(&made), 256 + 15);
+        for (rows, bytes) in [(Rows::Ids(vec![id; 3]), 256 + 3 * 39), (Rows::UpTo(7), 256), (Rows::Many, 256)] {
+            let logged = Logged { what: What::Read, rows, origin: None };
+            assert_eq!(weight(&Entry::Logged { rev: 1, logged: Arc::new(logged) }), bytes);
+        }
+    }
+}
