@@ -138,7 +138,10 @@ impl Stream {
         let mut told = self.told.clone();
         tokio::select! {
             biased;
-            _ = told.wait_for(|orders| orders.end) => Err(End::Over),
+            _ = told.wait_for(|orders| orders.end) => {
+                self.log.fault("it had not answered when the run was over".to_owned());
+                Err(End::Over)
+            }
             opened = timeout(OPEN_WITHIN, self.open()) => opened.unwrap_or_else(|_| {
                 Err(End::Lost { why: format!("no answer within {} s", OPEN_WITHIN.as_secs()), pause: None })
             }),
