@@ -31,9 +31,9 @@ use crate::shutdown::Shutdown;
 const TICK: Duration = Duration::from_millis(100);
 /// From the last stream's opening to the first message.
 const LEAD: Duration = Duration::from_millis(200);
-/// So long no stream may open before the opening is given up; and so long before the first one.
+/// So long no stream may open before the opening is given up; or so long, if none ever did and reasons are known.
 const OPENING_STALL: Duration = Duration::from_secs(15);
-const FIRST_OPENING: Duration = Duration::from_secs(5);
+const NONE_OPENED: Duration = Duration::from_secs(5);
 /// Deliveries of messages that nobody acknowledged may still come for so long.
 const QUIET: Duration = Duration::from_secs(1);
 /// How long is settled after an interrupt.
@@ -193,7 +193,8 @@ impl Run {
                 (most, progress) = (open, Instant::now());
             }
             // A stream that is given up does not come; neither does one that is refused again and again.
-            let patience = if most == 0 { FIRST_OPENING } else { OPENING_STALL };
+            let hopeless = most == 0 && self.sum(|tally| &tally.lost) > 0;
+            let patience = if hopeless { NONE_OPENED } else { OPENING_STALL };
             if self.sum(|tally| &tally.failed) > 0 || progress.elapsed() > patience {
                 return Err(NotOpen::Stalled);
             }

@@ -19,6 +19,8 @@ pub struct Tally {
     pub open: AtomicU64,
     /// Streams that were given up.
     pub failed: AtomicU64,
+    /// Attempts at a stream that did not last, for any reason but ours.
+    pub lost: AtomicU64,
     pub delivered: AtomicU64,
     /// Messages whose request was begun, was accepted, and those on which nothing more is tried.
     pub sent: AtomicU64,
@@ -37,8 +39,8 @@ pub struct Histograms {
 impl Default for Tally {
     fn default() -> Self {
         let histograms = Histograms { all: latencies(), lately: histogram() };
-        let [open, failed, delivered, sent, answered, done] = Default::default();
-        Self { open, failed, delivered, sent, answered, done, histograms: Mutex::new(histograms) }
+        let [open, failed, lost, delivered, sent, answered, done] = Default::default();
+        Self { open, failed, lost, delivered, sent, answered, done, histograms: Mutex::new(histograms) }
     }
 }
 

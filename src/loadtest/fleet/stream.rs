@@ -93,6 +93,7 @@ impl Stream {
                 End::Lost { why, pause } => {
                     let usual = if self.log.was_open() { self.retry.unwrap_or(RETRY) } else { FIRST_RETRY };
                     self.log.fault(why);
+                    self.shared.tally.lost.fetch_add(1, Ordering::Relaxed);
                     if self.over_within(pause.unwrap_or(usual)).await {
                         return self.log.into_track();
                     }

@@ -136,6 +136,12 @@ mod tests {
         select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
 
+    /// What says that a database is lumen's, and which.
+    fn whose(connection: &Connection) -> (i64, Vec<u8>) {
+        let secret = connection.query_row("SELECT secret FROM meta", [], |row| row.get(0)).unwrap();
+        (connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap(), secret)
+    }
+
     /// A database as the first version left it, with so many rows.
     fn of_the_first_version(path: &Path, rows: i64) -> Connection {
         let mut connection = Connection::open(path).unwrap();
@@ -162,7 +168,10 @@ mod tests {
         migrate(&mut new).unwrap();
         let mut old = of_the_first_version(&dir.path().join("old.db"), 100);
         assert_ne!(tables_and_indexes(&old), tables_and_indexes(&new));
+        let made_first = whose(&old);
+        assert_eq!(made_first.0, APPLICATION_ID);
         migrate(&mut old).unwrap();
+        assert_eq!(whose(&old), made_first, "its cursors are good still");
         assert_eq!((version(&old), tables_and_indexes(&old)), (VERSION, tables_and_indexes(&new)));
         let rows: i64 = old.query_row("SELECT COUNT(*) FROM notification", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 100);

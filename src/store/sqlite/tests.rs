@@ -1,4 +1,4 @@
-//! What only the room itself can bring about: a panic of the writer, a log that nobody looks after.
+//! What only the room itself can bring about: a panic of the writer, a log that nobody looks after, a file that goes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::domain::draft::check;
 use crate::store::commit::Answer;
-use crate::store::error::Error;
+use crate::store::error::{Error, Fatal};
 use crate::store::job::{Job, Task};
 use crate::store::{Config, Store};
 
@@ -75,6 +75,21 @@ async fn the_log_is_capped_by_the_writer_itself() {
     fill(2).await;
     assert!(log_bytes() < CAP / 2, "{} once nobody is at it", log_bytes());
     store.close().await.unwrap();
+    announcer.await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_failure_is_told_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, announcer) = open(dir.path()).await;
+    let path = dir.path().join("lumen.db");
+    std::fs::rename(&path, dir.path().join("away.db")).unwrap();
+    let draft = check(serde_json::json!({"user": "ada", "type": "like", "content": "x"})).unwrap();
+    assert_eq!(store.append(vec![draft]).await, Err(Error::Down));
+    let gone = Fatal::Gone { path, replaced: false };
+    let told = tokio::time::timeout(Duration::from_secs(20), store.failed()).await;
+    assert_eq!(told.as_ref(), Ok(&gone));
+    assert_eq!(store.close().await, Err(gone));
     announcer.await.unwrap();
 }
 
