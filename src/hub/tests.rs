@@ -219,6 +219,24 @@ async fn lost_news_that_nothing_follows_is_found_by_the_head_check() {
     assert_eq!(reading.await.unwrap(), 1);
 }
 
+/// One check costs as much as a look at every stream: there is the next one, and none before it.
+#[tokio::test(start_paused = true)]
+async fn the_head_is_checked_every_thirty_seconds() {
+    let config = Config { heartbeat: Duration::from_secs(3_600), ..hub_config() };
+    let desk = desk_with(config, Budget::new(1024 * 1024)).await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    assert!(futures_util::poll!(stream.next()).is_pending());
+    advance_by_seconds(31).await;
+    for told in [1, 2] {
+        desk.post_unheard(&stream).await;
+        advance_by_seconds(28).await;
+        assert_eq!(stream.place.mailbox.heard(), told - 1, "it is not looked for yet");
+        advance_by_seconds(2).await;
+        assert_eq!(rev(&next(&mut stream).await), told);
+    }
+}
+
 /// Whatever is sent puts it off, also a ping.
 #[tokio::test(start_paused = true)]
 async fn a_ping_comes_after_each_heartbeat_of_silence() {

@@ -85,3 +85,14 @@ fn confirm(hub: &Inner, suspects: Vec<(Arc<Mailbox>, Rev)>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_comes_with_the_next_whole_second() {
+        let to_next = |now| to_next_second(now).as_millis();
+        assert_eq!([-1, 0, 1, 999, 1_000, 1_250].map(to_next), [1, 1_000, 999, 1, 1_000, 750]);
+    }
+}

@@ -185,6 +185,23 @@ async fn the_head_check_leaves_alone_who_misses_nothing() {
     }
 }
 
+/// It missed nothing, so that there is nothing to tell, and nothing wrong; nor is there when it looks once more.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_comes_back_to_the_head_goes_on_from_there() {
+    let desk = desk().await;
+    desk.post().await;
+    let head = next(&mut desk.open()).await.id.unwrap();
+    let mut stream = desk.open_at(Presented::Cursor(head.parse().unwrap()));
+    let ready = next(&mut stream).await;
+    assert!(ready.data.as_deref().unwrap().contains("\"resumed\":true,\"missed\":0"), "{ready:?}");
+    for told in [2, 3] {
+        desk.post().await;
+        let block = next(&mut stream).await;
+        assert_eq!((block.event.as_str(), rev(&block)), ("message", told));
+        stream.place.mailbox.nudge(told);
+    }
+}
+
 /// A page that ran out of entries below its head moves the client's cursor there, without an event.
 #[tokio::test(start_paused = true)]
 async fn a_page_whose_last_entry_is_older_than_its_head_steps_over_the_rest() {

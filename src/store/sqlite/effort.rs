@@ -7,7 +7,7 @@ use super::mark::{COUNT_UNSEEN, READ_UP_TO, mark};
 use super::sweep::{OLDEST_READ, OLDEST_UNREAD, sweep};
 use super::transactions::{ada, commit, desk};
 use crate::domain::ids::NotificationId;
-use crate::domain::limits::LOG_AGE_MS;
+use crate::domain::limits::{LOG_AGE_MS, SWEEP_ROWS};
 use crate::store::commit::{Answer, Marked, Swept};
 use crate::store::job::{Mark, Selection};
 
@@ -57,13 +57,29 @@ fn a_step_stops_at_the_inbox_whose_log_takes_the_last_of_its_room() {
         desk.0.execute("INSERT INTO inbox (user, head, logged) VALUES (?1, 600, 600)", [inbox.to_string()]).unwrap();
         desk.0.execute(log, [inbox]).unwrap();
     }
-    let step = || match commit(&desk, LOG_AGE_MS + 1, |group| sweep(group).unwrap()).answer {
+    let left = || desk.0.query_row("SELECT COUNT(*) FROM log", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((step(&desk, LOG_AGE_MS + 1), left()), (true, 600));
+    assert_eq!((step(&desk, LOG_AGE_MS + 1), left()), (false, 0));
+}
+
+/// An inbox that was erased counts as a row, also where nothing was in it.
+#[test]
+fn a_step_takes_a_bounded_number_of_erased_inboxes() {
+    let desk = desk();
+    let erased = "WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
+        INSERT INTO inbox (user) SELECT NULL FROM numbers";
+    desk.0.execute(erased, [SWEEP_ROWS as i64 + 500]).unwrap();
+    let left = || desk.0.query_row("SELECT COUNT(*) FROM inbox", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((step(&desk, 1_000), left()), (true, 500));
+    assert_eq!((step(&desk, 1_000), left()), (false, 0));
+}
+
+/// Sweeps a step, and says whether there is more.
+fn step(desk: &(Connection, Context), now: i64) -> bool {
+    match commit(desk, now, |group| sweep(group).unwrap()).answer {
         Answer::Swept(Swept { more, .. }) => more,
         other => panic!("another's answer: {other:?}"),
-    };
-    let left = || desk.0.query_row("SELECT COUNT(*) FROM log", [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!((step(), left()), (true, 600));
-    assert_eq!((step(), left()), (false, 0));
+    }
 }
 
 fn marked(desk: &(Connection, Context), mark_as: &Mark) -> Marked {

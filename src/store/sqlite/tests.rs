@@ -78,6 +78,20 @@ async fn the_log_is_capped_by_the_writer_itself() {
     announcer.await.unwrap();
 }
 
+/// So that a copy of that file alone is whole.
+#[tokio::test]
+async fn a_store_that_is_closed_has_folded_its_log_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, announcer) = open(dir.path()).await;
+    let draft = check(serde_json::json!({"user": "ada", "type": "like", "content": "x"})).unwrap();
+    store.append(vec![draft]).await.unwrap();
+    let log_bytes = || dir.path().join("lumen.db-wal").metadata().unwrap().len();
+    assert!(log_bytes() > 0);
+    store.close().await.unwrap();
+    assert_eq!(log_bytes(), 0);
+    announcer.await.unwrap();
+}
+
 #[tokio::test]
 async fn whoever_waits_for_a_failure_is_told_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -222,3 +222,47 @@ fn run(group: &mut Group, task: &Task) -> Result<JobResult, Fault> {
 fn refuse(group: Vec<Job>, error: &Error) {
     group.into_iter().for_each(|job| job.refuse(error.clone()));
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::domain::draft::check;
+    use crate::store::commit;
+    use crate::store::queue::Queue;
+    use crate::store::sqlite::checkpoint::tests::database;
+    use crate::store::sqlite::transactions::desk;
+
+    #[test]
+    fn a_group_has_jobs_until_its_rows_are_enough_or_the_last_job_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (queue, jobs) = Queue::new();
+        let mut writer = Writer {
+            jobs,
+            commits: commit::channel().0,
+            context: desk().1,
+            clock: Clock::System,
+            files: database(dir.path()).1,
+            writable: Arc::default(),
+            failed: watch::Sender::default(),
+        };
+        let users: Vec<String> = (0..GROUP_ROWS - 1).map(|n| n.to_string()).collect();
+        let large = check(serde_json::json!({"users": users, "type": "like", "content": "x"})).unwrap();
+        let reply = || oneshot::channel().0;
+        for _ in 0..GROUP_ROWS + 1 {
+            queue.admit(Job { task: Task::Sweep, reply: reply() }).unwrap();
+        }
+        for _ in 0..2 {
+            queue.admit(Job { task: Task::Append(vec![large.clone()]), reply: reply() }).unwrap();
+        }
+        queue.finish(reply()).unwrap();
+        queue.admit(Job { task: Task::Sweep, reply: reply() }).unwrap();
+        let mut next = || {
+            let first = writer.jobs.next_waiting().unwrap();
+            let (group, finish) = writer.gather(first);
+            (group.len(), finish.is_some())
+        };
+        assert_eq!([next(), next(), next()], [(GROUP_ROWS, false), (2, false), (1, true)]);
+    }
+}
