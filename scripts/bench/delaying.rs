@@ -1,7 +1,8 @@
 //! A server that holds each message for a known time, by raw sockets and a clock of its own.
 //!
-//! `GET /sub/USER` is a stream; `POST /pub/USER?delays=0,20&number=N` is answered at once, and its body goes to the
-//! user's streams after the delay of that number, in milliseconds: the first of the list for 0, and round again.
+//! `GET /sub/USER` is a stream; `POST /pub/USER?delays=0,20` is answered at once, and its body goes to the user's streams
+//! after the user's delay, in milliseconds: the first of the list for one whose name ends in 0, and round again. All of a
+//! user's messages are held alike, so that none overtakes another.
 
 #![allow(dead_code, reason = "each measurement takes what it needs of it")]
 
@@ -30,7 +31,6 @@ pub struct Delaying {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Held {
     until: Instant,
-    number: u64,
     user: String,
     body: String,
 }
@@ -57,13 +57,12 @@ impl Delaying {
 
     /// What a subscriber and a publisher say to it, as templates of `lumen loadtest`.
     pub fn arguments(&self, delays: &[u64]) -> Vec<String> {
-        let publish = format!("{}&number={{message}}", path("{user}", delays));
         let words = [
             "--url".to_owned(),
             format!("http://{}", self.addr),
             "--profile=generic".to_owned(),
             "--subscribe-url=/sub/{user}".to_owned(),
-            format!("--publish-url={publish}"),
+            format!("--publish-url={}", path("{user}", delays)),
             "--publish-header=Content-Type: text/plain".to_owned(),
             "--publish-body={content}".to_owned(),
         ];
@@ -78,7 +77,7 @@ impl Delaying {
     }
 }
 
-/// Where a user's messages go to be held for these times; the number is to be added.
+/// Where a user's messages go to be held for these times.
 pub fn path(user: &str, delays: &[u64]) -> String {
     let delays: Vec<String> = delays.iter().map(u64::to_string).collect();
     format!("/pub/{user}?delays={}", delays.join(","))
@@ -98,8 +97,8 @@ fn serve(mut socket: TcpStream, sockets: &Sockets, hold: &SyncSender<Reverse<Hel
             }
             return;
         }
-        let (user, delay, number) = published(&target).unwrap_or_else(|| panic!("what is {target}?"));
-        let held = Held { until: now + delay, number, user, body };
+        let (user, delay) = published(&target).unwrap_or_else(|| panic!("what is {target}?"));
+        let held = Held { until: now + delay, user, body };
         hold.send(Reverse(held)).expect("its thread goes on");
         if socket.write_all(ANSWER.as_bytes()).is_err() {
             return;
@@ -129,14 +128,12 @@ fn request(socket: &mut TcpStream, kept: &mut Vec<u8>) -> Option<(String, String
     }
 }
 
-/// Whom a message is for, how long it is to be held, and its number.
-fn published(target: &str) -> Option<(String, Duration, u64)> {
-    let (user, query) = target.strip_prefix("/pub/")?.split_once("?delays=")?;
-    let (delays, number) = query.split_once("&number=")?;
+/// Whom a message is for, and how long it is to be held.
+fn published(target: &str) -> Option<(String, Duration)> {
+    let (user, delays) = target.strip_prefix("/pub/")?.split_once("?delays=")?;
     let delays: Vec<u64> = delays.split(',').map(|delay| delay.parse().ok()).collect::<Option<_>>()?;
-    let number: u64 = number.parse().ok()?;
-    let delay = delays[usize::try_from(number).ok()? % delays.len()];
-    Some((user.to_owned(), Duration::from_millis(delay), number))
+    let number: usize = user.rsplit('-').next()?.parse().ok()?;
+    Some((user.to_owned(), Duration::from_millis(delays[number % delays.len()])))
 }
 
 /// Sends each message at its time.
@@ -162,7 +159,7 @@ fn send_all(held: &Receiver<Reverse<Held>>, sockets: &Sockets, late: &Mutex<Vec<
 }
 
 fn send(message: &Held, sockets: &Sockets) {
-    let event = format!("id: {}\ndata: {}\n\n", message.number, message.body);
+    let event = format!("data: {}\n\n", message.body);
     let mut sockets = sockets.lock().expect("a lock");
     if let Some(streams) = sockets.get_mut(&message.user) {
         streams.retain_mut(|socket| socket.write_all(event.as_bytes()).is_ok());

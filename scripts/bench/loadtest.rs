@@ -57,10 +57,15 @@ impl Run {
         match (self.code, verdict) {
             (Some(0), "passed") => true,
             (Some(1), "void") => {
-                println!("  void: {}", self.document["reasons"]);
+                println!("  void, this machine had no time for the generator: {}", self.document["reasons"]);
                 false
             }
-            (code, verdict) => panic!("it ended {code:?}, {verdict}: {}", self.document["reasons"]),
+            (code, verdict) => {
+                panic!(
+                    "it ended {code:?}, {verdict}: {}; refused: {}",
+                    self.document["reasons"], self.document["refusals"]
+                )
+            }
         }
     }
 
