@@ -329,6 +329,24 @@ async fn a_head_below_the_streams_rev_is_told() {
     assert!(resync.data.as_deref().unwrap().contains("\"reason\":\"ahead\""));
 }
 
+/// Nothing is announced of such a history: the head check sees it.
+#[tokio::test(start_paused = true)]
+async fn a_stream_ahead_of_its_inbox_is_found_by_the_head_check() {
+    let config = Config { heartbeat: Duration::from_secs(3_600), ..hub_config() };
+    let desk = desk_with(config, Budget::new(1024 * 1024)).await;
+    let mut stream = desk.open();
+    next(&mut stream).await;
+    desk.post().await;
+    let told = next(&mut stream).await;
+    let cursor: Cursor = told.id.as_deref().unwrap().parse().unwrap();
+    stream.cursor = Some(Cursor { rev: 5, ..cursor });
+    stream.place.mailbox.sent(5, 0);
+    let reading = tokio::spawn(async move { news(&mut stream).await });
+    advance_by_seconds(33).await;
+    let resync = reading.await.unwrap();
+    assert_eq!((resync.event.as_str(), rev(&resync)), ("resync", 1));
+}
+
 fn message_id(block: &Block) -> NotificationId {
     match event::parse(&block.event, block.data.as_deref().unwrap()) {
         Ok(Event::Message(message)) => message.data.id,

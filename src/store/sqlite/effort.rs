@@ -62,6 +62,19 @@ fn a_step_stops_at_the_inbox_whose_log_takes_the_last_of_its_room() {
     assert_eq!((step(&desk, LOG_AGE_MS + 1), left()), (false, 0));
 }
 
+/// What has ended has taken all the room: what is too old is for the next step.
+#[test]
+fn a_step_without_room_chooses_no_more() {
+    let desk = desk_with_read_rows(SWEEP_ROWS as i64 + 1, 0);
+    desk.0.execute("UPDATE notification SET expires_at = 0 WHERE rev > 1", []).unwrap();
+    let newest_left =
+        || desk.0.query_row("SELECT IFNULL(MAX(rev), 0) FROM notification", [], |row| row.get::<_, i64>(0));
+    // The ids are text, and so of a time far from now.
+    let now = 60_000_000_000_000;
+    assert_eq!((step(&desk, now), newest_left()), (true, Ok(1)));
+    assert_eq!((step(&desk, now), newest_left()), (false, Ok(0)));
+}
+
 /// An inbox that was erased counts as a row, also where nothing was in it.
 #[test]
 fn a_step_takes_a_bounded_number_of_erased_inboxes() {
