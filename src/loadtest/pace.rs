@@ -1,4 +1,5 @@
-//! The pacing thread: says of each message, at its time and whatever became of the others, that it is to go.
+//! The pacing thread: lets each message go at its time, whatever became of the others. Its request is made before, so that
+//! making it delays nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use tokio::sync::mpsc;
 
 use super::busy::Thread;
 use super::plan::Plan;
+use super::profile::{Profile, ProfileFault, Request};
+use super::stamp::Stamp;
 use super::timeline::Timeline;
 
-/// Messages that may wait to be taken. Beyond it the pacer waits, which the lag of sending shows.
-const WAITING: usize = 64 * 1024;
+/// Messages that may wait to be taken, each with its request. Beyond it the pacer waits, which the lag of sending shows.
+const WAITING: usize = 4 * 1024;
 /// The longest sleep: so soon it hears that it is to stop.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -23,15 +26,21 @@ pub struct Pacer {
     work: JoinHandle<()>,
 }
 
-/// The numbers of messages, each at its time.
-pub type Due = mpsc::Receiver<u32>;
+/// A message, and the request that puts it in.
+pub struct Letter {
+    pub message: u32,
+    pub request: Result<Request, ProfileFault>,
+}
+
+/// Messages, each at its time.
+pub type Due = mpsc::Receiver<Letter>;
 
 impl Pacer {
     /// Begins when the timeline does.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn launch(plan: Arc<Plan>, timeline: Timeline) -> io::Result<(Self, Due)> {
+    pub fn launch(plan: Arc<Plan>, profile: Arc<Profile>, timeline: Timeline) -> io::Result<(Self, Due)> {
         let (now, due) = mpsc::channel(WAITING);
         let (thread, name) = Thread::waiting("pacer".to_owned());
         let stop = Arc::new(AtomicBool::new(false));
@@ -39,7 +48,8 @@ impl Pacer {
         let work = thread::Builder::new().name(thread.name.clone()).spawn(move || {
             name.tell();
             for message in 0..plan.messages() {
-                if !wait(&timeline, plan.due(message), &stopped) || now.blocking_send(message).is_err() {
+                let letter = Letter { message, request: request(&plan, &profile, message) };
+                if !wait(&timeline, plan.due(message), &stopped) || now.blocking_send(letter).is_err() {
                     return;
                 }
             }
@@ -52,6 +62,12 @@ impl Pacer {
         self.stop.store(true, Ordering::Relaxed);
         let _ = self.work.join();
     }
+}
+
+fn request(plan: &Plan, profile: &Profile, message: u32) -> Result<Request, ProfileFault> {
+    let due_us = u64::try_from(plan.due(message).as_micros()).unwrap_or(u64::MAX);
+    let users: Vec<u32> = plan.recipients(message).collect();
+    profile.publish(Stamp { run: plan.run, number: message, due_us }, &users)
 }
 
 /// Waits until something is due; false when it is told to stop.

@@ -15,10 +15,9 @@ use tokio::time::{sleep, timeout};
 use super::busy::Thread;
 use super::fleet::orders::Told;
 use super::measured::Sent;
-use super::pace::Due;
+use super::pace::{Due, Letter};
 use super::plan::Plan;
 use super::profile::{Profile, Request};
-use super::stamp::Stamp;
 use super::tally::{Tally, record};
 use super::timeline::Timeline;
 
@@ -103,8 +102,8 @@ impl Post {
                     drop(over);
                     break;
                 }
-                Some(message) = due.recv() => {
-                    posts.spawn(self.clone().publish(message));
+                Some(letter) = due.recv() => {
+                    posts.spawn(self.clone().publish(letter));
                     while posts.try_join_next().is_some() {}
                 }
             }
@@ -119,11 +118,10 @@ impl Post {
     }
 
     /// Tries until a message is in, or until another try would make it two.
-    async fn publish(self: Arc<Self>, message: u32) {
-        let users: Vec<u32> = self.plan.recipients(message).collect();
+    async fn publish(self: Arc<Self>, letter: Letter) {
+        let Letter { message, request } = letter;
         let due = self.plan.due(message);
         let number = message as usize;
-        let stamp = Stamp { run: self.plan.run, number: message, due_us: micros(due) };
         let mut pause = FIRST_PAUSE;
         let mut first = true;
         loop {
@@ -133,8 +131,8 @@ impl Post {
             if std::mem::take(&mut first) {
                 self.begin(message, due, now);
             }
-            let tried = match self.profile.publish(stamp, &users) {
-                Ok(request) => self.try_once(request).await,
+            let tried = match &request {
+                Ok(request) => self.try_once(request.clone()).await,
                 Err(fault) => Err(Refused { why: fault.to_string(), again: false }),
             };
             drop(place);
@@ -222,8 +220,4 @@ fn said(body: &[u8]) -> String {
         None => String::from_utf8_lossy(body).lines().next().unwrap_or_default().trim().to_owned(),
     };
     if text.is_empty() { String::new() } else { format!(": {}", text.chars().take(REFUSAL_CHARS).collect::<String>()) }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

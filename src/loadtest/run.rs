@@ -130,7 +130,7 @@ impl Run {
         let rss_before = process::now(std::process::id()).map_or(0, |now| now.rss_bytes);
         let timeline = Timeline::default();
         let (teller, told) = orders::channel();
-        let (pacer, due) = Pacer::launch(plan.clone(), timeline.clone())?;
+        let (pacer, due) = Pacer::launch(plan.clone(), profile.clone(), timeline.clone())?;
         let publisher = Publisher::launch(plan.clone(), profile.clone(), timeline.clone(), places, due, told.clone())?;
         let shared = || Shared {
             plan: plan.clone(),
