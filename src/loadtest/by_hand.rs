@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::measured::{Arrival, Generator, Latencies, Moment, Sent, Track};
+use super::measured::{Arrival, Generator, Moment, Sent, Track};
 use super::plan::{Mode, Schedule};
 use super::scenario::Scenario;
 use super::stamp::RunId;
-use super::tally::histogram;
+use super::tally::latencies;
 use super::{Measured, Plan};
 
 /// Unicast, a message each 10 ms.
@@ -37,14 +37,7 @@ pub fn all_went_well(plan: &Plan) -> Measured {
         sent: (0..plan.messages()).map(sent).collect(),
         refusals: BTreeMap::new(),
         tracks: (0..plan.streams).map(|stream| all_came(plan, stream)).collect(),
-        latencies: Latencies {
-            connect: histogram(),
-            first_event: histogram(),
-            answer: histogram(),
-            delivery: histogram(),
-            slow_delivery: histogram(),
-            send_lag: histogram(),
-        },
+        latencies: latencies(),
         seconds: Vec::new(),
         generator: Generator::default(),
         server: None,

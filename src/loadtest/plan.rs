@@ -183,22 +183,14 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loadtest::by_hand;
 
     fn plan(streams: u32, users: u32, mode: Mode) -> Plan {
         Plan {
-            run: RunId::new([0; 8]),
-            seed: 7,
-            streams,
-            users,
             mode,
             schedule: Schedule::Even { rate: 500.0, messages: 1000 },
-            ramp: 1000.0,
             warmup: Duration::from_secs(1),
-            settle: Duration::from_secs(10),
-            late: Duration::from_secs(1),
-            payload_bytes: 100,
-            scenario: Scenario::Steady,
-            threads: 1,
+            ..by_hand::plan(streams, users, 1000)
         }
     }
 

@@ -55,7 +55,8 @@ pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, HIGHEST_US, DIGITS).unwrap_or_else(|fault| unreachable!("{fault}"))
 }
 
-fn latencies() -> Latencies {
+/// Nothing measured yet.
+pub fn latencies() -> Latencies {
     Latencies {
         connect: histogram(),
         first_event: histogram(),

@@ -19,10 +19,10 @@ use orders::Told;
 mod body;
 mod head;
 pub mod link;
-mod log;
 pub mod orders;
 mod request;
 mod stream;
+mod witness;
 
 pub use link::Target;
 

@@ -16,9 +16,9 @@ use super::Shared;
 use super::body::Body;
 use super::head;
 use super::link::{Link, LinkFault};
-use super::log::Log;
 use super::orders::Told;
 use super::request;
+use super::witness::Witness;
 use crate::loadtest::dice;
 use crate::loadtest::measured::Track;
 use crate::loadtest::profile::{Heard, Seat};
@@ -60,9 +60,9 @@ enum End {
 
 /// Lives from the first attempt to the end of the run.
 pub async fn live(number: u32, shared: Arc<Shared>, told: Told) -> Track {
-    let log = Log::new(number, &shared);
+    let witness = Witness::new(number, &shared);
     let slow = shared.plan.is_slow(number);
-    Stream { number, slow, shared, told, log, cursor: None, retry: None, patience: None, storms: 0 }.live().await
+    Stream { number, slow, shared, told, witness, cursor: None, retry: None, patience: None, storms: 0 }.live().await
 }
 
 struct Stream {
@@ -70,7 +70,7 @@ struct Stream {
     slow: bool,
     shared: Arc<Shared>,
     told: Told,
-    log: Log,
+    witness: Witness,
     cursor: Option<String>,
     /// The pause that the server asked for last.
     retry: Option<Duration>,
@@ -85,23 +85,23 @@ impl Stream {
         loop {
             let end = self.connection().await;
             if !matches!(end, End::Over) {
-                self.log.closed(&self.shared, Instant::now());
+                self.witness.closed(&self.shared, Instant::now());
             }
             match end {
-                End::Over => return self.log.into_track(),
-                End::Storm => self.log.fault("cut by the storm, and not back".to_owned()),
+                End::Over => return self.witness.into_track(),
+                End::Storm => self.witness.fault("cut by the storm, and not back".to_owned()),
                 End::Lost { why, pause } => {
-                    let usual = if self.log.was_open() { self.retry.unwrap_or(RETRY) } else { FIRST_RETRY };
-                    self.log.fault(why);
+                    let usual = if self.witness.was_open() { self.retry.unwrap_or(RETRY) } else { FIRST_RETRY };
+                    self.witness.fault(why);
                     self.shared.tally.lost.fetch_add(1, Ordering::Relaxed);
                     if self.over_within(pause.unwrap_or(usual)).await {
-                        return self.log.into_track();
+                        return self.witness.into_track();
                     }
                 }
                 End::Failed(why) => {
-                    self.log.fault(why);
+                    self.witness.fault(why);
                     self.shared.tally.failed.fetch_add(1, Ordering::Relaxed);
-                    return self.log.into_track();
+                    return self.witness.into_track();
                 }
             }
         }
@@ -140,7 +140,7 @@ impl Stream {
         tokio::select! {
             biased;
             _ = told.wait_for(|orders| orders.end) => {
-                self.log.fault("it had not answered when the run was over".to_owned());
+                self.witness.fault("it had not answered when the run was over".to_owned());
                 Err(End::Over)
             }
             opened = timeout(OPEN_WITHIN, self.open()) => opened.unwrap_or_else(|_| {
@@ -153,8 +153,8 @@ impl Stream {
     async fn open(&mut self) -> Result<(Link, Reading), End> {
         let lost = |why: String| End::Lost { why, pause: None };
         let begun = Instant::now();
-        let token_ttl = self.shared.plan.token_ttl(self.log.was_open());
-        let seat = Seat { user: self.log.user(), cursor: self.cursor.as_deref(), token_ttl };
+        let token_ttl = self.shared.plan.token_ttl(self.witness.was_open());
+        let seat = Seat { user: self.witness.user(), cursor: self.cursor.as_deref(), token_ttl };
         let ask = self.shared.profile.subscribe(&seat).map_err(|fault| End::Failed(fault.to_string()))?;
         let mut link = match Link::open(&self.shared.target, self.slow).await {
             Ok(link) => link,
@@ -196,7 +196,7 @@ impl Stream {
         let early = std::mem::take(&mut reading.early);
         let now = reading.begun;
         if !self.shared.profile.greets() {
-            self.log.opened(&self.shared, now);
+            self.witness.opened(&self.shared, now);
         }
         self.take(&early, reading, now)
     }
@@ -311,12 +311,12 @@ impl Stream {
         match heard {
             Heard::Ready(ready) => {
                 self.patience = Some(Duration::from_secs(ready.heartbeat_s.max(1)) * 5 / 2);
-                self.log.opened(&self.shared, now);
-                self.log.counts(ready.unread, ready.rev);
+                self.witness.opened(&self.shared, now);
+                self.witness.counts(ready.unread, ready.rev);
             }
-            Heard::Message(message) => self.log.message(message, &self.shared, now),
-            Heard::Changed { unread, rev } => self.log.changed(unread, rev),
-            Heard::Resync => self.log.resync(),
+            Heard::Message(message) => self.witness.message(message, &self.shared, now),
+            Heard::Changed { unread, rev } => self.witness.changed(unread, rev),
+            Heard::Resync => self.witness.resync(),
             Heard::Close(close) if close.reconnect => {
                 let pause = Some(Duration::from_millis(close.retry_ms));
                 return Some(End::Lost { why: format!("the server closed it: {}", close.reason), pause });

@@ -10,9 +10,8 @@ use lumen_inbox::loadtest::stamp::Stamp;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
-use super::by_hand::{Asked, answer, stream};
+use super::by_hand::{Asked, answer, serve, stream};
 use super::patience;
 
 /// Events that wait for one stream.
@@ -81,7 +80,9 @@ impl BadServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
         let hub = Hub { fault, state: Arc::default() };
-        Self { addr, serving: tokio::spawn(serve(listener, hub.clone())), hub }
+        let served = hub.clone();
+        let serving = tokio::spawn(serve(listener, move |client| connection(client, served.clone())));
+        Self { addr, serving, hub }
     }
 
     /// The words of `lumen loadtest` that load it.
@@ -109,15 +110,6 @@ impl BadServer {
 impl Drop for BadServer {
     fn drop(&mut self) {
         self.serving.abort();
-    }
-}
-
-async fn serve(listener: TcpListener, hub: Hub) {
-    let mut connections = JoinSet::new();
-    loop {
-        let (client, _) = listener.accept().await.expect("a connection");
-        client.set_nodelay(true).expect("TCP_NODELAY");
-        connections.spawn(connection(BufReader::new(client), hub.clone()));
     }
 }
 

@@ -5,8 +5,22 @@ use std::collections::HashMap;
 
 use reqwest::Url;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Hands each client to a task of its own, until it is dropped.
+pub async fn serve<C: Future<Output = Option<()>> + Send + 'static>(
+    listener: TcpListener,
+    connection: impl Fn(BufReader<TcpStream>) -> C,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (client, _) = listener.accept().await.expect("a connection");
+        client.set_nodelay(true).expect("TCP_NODELAY");
+        connections.spawn(connection(BufReader::new(client)));
+    }
+}
 
 /// A request as it came in.
 pub struct Asked {

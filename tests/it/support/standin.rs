@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
-use super::by_hand::{Asked, answer, stream, values};
+use super::by_hand::{Asked, answer, serve, stream, values};
 
 /// Frames that wait for one stream; one that takes no more is cut.
 const WAITING: usize = 1_024;
@@ -35,7 +34,9 @@ impl Standin {
     pub async fn start(speaks: Speaks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
-        Self { addr, serving: tokio::spawn(serve(listener, Hub { speaks, topics: Arc::default() })) }
+        let hub = Hub { speaks, topics: Arc::default() };
+        let serving = tokio::spawn(serve(listener, move |client| connection(client, hub.clone())));
+        Self { addr, serving }
     }
 
     pub fn url(&self) -> String {
@@ -65,15 +66,6 @@ struct Topic {
 struct Answer {
     status: &'static str,
     body: String,
-}
-
-async fn serve(listener: TcpListener, hub: Hub) {
-    let mut connections = JoinSet::new();
-    loop {
-        let (client, _) = listener.accept().await.expect("a connection");
-        client.set_nodelay(true).expect("TCP_NODELAY");
-        connections.spawn(connection(BufReader::new(client), hub.clone()));
-    }
 }
 
 /// Answers requests until one opens a stream, which takes the connection. Ends where the client does.

@@ -9,7 +9,7 @@ use crate::loadtest::measured::{Arrival, Track};
 use crate::loadtest::profile::{Counts, Message};
 use crate::loadtest::tally::record;
 
-pub struct Log {
+pub struct Witness {
     track: Track,
     open: bool,
     /// Whether it was ever told counts.
@@ -32,7 +32,7 @@ struct Counted {
     rev: u64,
 }
 
-impl Log {
+impl Witness {
     pub fn new(stream: u32, shared: &Shared) -> Self {
         let track = Track {
             user: shared.plan.user_of(stream),
@@ -169,11 +169,10 @@ mod tests {
     use crate::auth::Keys;
     use crate::client::Access;
     use crate::clock::Clock;
-    use crate::loadtest::Target;
-    use crate::loadtest::plan::{Mode, Plan, Schedule};
+    use crate::loadtest::plan::{Plan, Schedule};
     use crate::loadtest::profile::{Lumen, Profile};
-    use crate::loadtest::scenario::Scenario;
     use crate::loadtest::stamp::{RunId, Stamp};
+    use crate::loadtest::{Target, by_hand};
 
     /// One stream of one user, ten messages, one a second.
     fn shared() -> Shared {
@@ -184,18 +183,9 @@ mod tests {
         let lumen = Lumen::new(&"http://127.0.0.1:1".parse().unwrap(), keys, Clock::System, producer, 100);
         let plan = Plan {
             run,
-            seed: 1,
-            streams: 1,
-            users: 1,
-            mode: Mode::Unicast,
             schedule: Schedule::Even { rate: 1.0, messages: 10 },
-            ramp: 1.0,
             warmup: Duration::from_secs(2),
-            settle: Duration::ZERO,
-            late: Duration::from_secs(1),
-            payload_bytes: 100,
-            scenario: Scenario::Steady,
-            threads: 1,
+            ..by_hand::plan(1, 1, 10)
         };
         Shared {
             plan: Arc::new(plan),
@@ -215,13 +205,13 @@ mod tests {
     /// What a stream notes that began with nothing unread and was told these.
     fn noted(messages: &[(u32, (u64, u64, u64))]) -> (Track, Shared) {
         let shared = shared();
-        let mut log = Log::new(0, &shared);
-        log.opened(&shared, Instant::now());
-        log.counts(0, 0);
+        let mut witness = Witness::new(0, &shared);
+        witness.opened(&shared, Instant::now());
+        witness.counts(0, 0);
         for (number, counts) in messages {
-            log.message(message(&shared, *number, *counts), &shared, Instant::now());
+            witness.message(message(&shared, *number, *counts), &shared, Instant::now());
         }
-        (log.into_track(), shared)
+        (witness.into_track(), shared)
     }
 
     #[test]
@@ -259,24 +249,24 @@ mod tests {
     fn what_nobody_sent_is_unknown_and_anothers_load_is_passed_over() {
         let (track, shared) = noted(&[(10, (1, 1, 1))]);
         assert_eq!((track.unknown, track.arrivals.len()), (1, 0));
-        let mut log = Log::new(0, &shared);
+        let mut witness = Witness::new(0, &shared);
         let mut false_time = message(&shared, 1, (1, 1, 1));
         false_time.stamp.due_us += 1;
-        log.message(false_time, &shared, Instant::now());
+        witness.message(false_time, &shared, Instant::now());
         let mut anothers = message(&shared, 1, (1, 1, 1));
         anothers.stamp.run = RunId::new([8; 8]);
-        log.message(anothers, &shared, Instant::now());
-        assert_eq!(log.into_track().unknown, 1);
+        witness.message(anothers, &shared, Instant::now());
+        assert_eq!(witness.into_track().unknown, 1);
     }
 
     #[test]
     fn counts_begin_anew_where_somebody_else_changed_the_inbox() {
         let shared = shared();
-        let mut log = Log::new(0, &shared);
-        log.counts(5, 9);
-        log.changed(2, 10);
-        log.message(message(&shared, 0, (3, 11, 11)), &shared, Instant::now());
-        let track = log.into_track();
+        let mut witness = Witness::new(0, &shared);
+        witness.counts(5, 9);
+        witness.changed(2, 10);
+        witness.message(message(&shared, 0, (3, 11, 11)), &shared, Instant::now());
+        let track = witness.into_track();
         assert_eq!((track.counts_wrong, track.unread), (0, None));
     }
 }
