@@ -13,6 +13,7 @@ mod dice;
 mod disturb;
 mod due;
 mod facts;
+mod fault;
 pub mod figures;
 mod fleet;
 mod latency;
@@ -37,8 +38,9 @@ pub mod threshold;
 mod timeline;
 pub mod verdict;
 
+pub use fault::RunFault;
 pub use fleet::Target;
 pub use measured::Measured;
 pub use plan::Plan;
 pub use report::document::Document;
-pub use run::{Load, RunFault, Watched};
+pub use run::{Load, Watched};

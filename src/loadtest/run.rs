@@ -1,10 +1,9 @@
 //! A run from the first stream to the last answer: opens, publishes, disturbs, settles, ends.
 
-use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
-use std::{io, mem};
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -12,6 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::descriptors;
 use super::disturb::Disturbance;
+use super::fault::{RunFault, reasons};
 use super::fleet::orders::{self, Teller};
 use super::fleet::{Fleet, Shared, Target};
 use super::measured::{Act, Measured, Now, Phase, Second, ServerNow, Track};
@@ -21,7 +21,7 @@ use super::probe::{Own, Server, Sums};
 use super::process;
 use super::profile::Profile;
 use super::publisher::{Outcome, Publisher};
-use super::spawn::{SpawnFault, Spawned};
+use super::spawn::Spawned;
 use super::tally::{self, Tally};
 use super::timeline::Timeline;
 use crate::clock::Clock;
@@ -38,21 +38,6 @@ const NONE_OPENED: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(1);
 /// How long is settled after an interrupt.
 const INTERRUPTED_SETTLE: Duration = Duration::from_secs(2);
-
-/// Why there is nothing to report.
-#[derive(Debug, thiserror::Error)]
-pub enum RunFault {
-    #[error(transparent)]
-    OpenFiles(#[from] descriptors::TooFew),
-    #[error("{open} of {streams} streams were opened, and nothing was published: {}", told(why))]
-    NotOpened { open: u64, streams: u32, why: BTreeMap<String, u64> },
-    #[error("it was interrupted before all streams were open")]
-    Interrupted,
-    #[error(transparent)]
-    Spawn(#[from] SpawnFault),
-    #[error("a thread cannot be started: {0}")]
-    Thread(#[from] io::Error),
-}
 
 /// The server that is watched, and may be disturbed.
 pub enum Watched {
@@ -353,7 +338,7 @@ impl Run {
         let (tracks, _) = self.halt().await;
         match why {
             NotOpen::Interrupted => RunFault::Interrupted,
-            NotOpen::Stalled => RunFault::NotOpened { open, streams, why: faults(&tracks) },
+            NotOpen::Stalled => RunFault::NotOpened { open, streams, why: reasons(&tracks) },
         }
     }
 
@@ -378,21 +363,4 @@ fn ticks_from(start: Instant) -> Interval {
     let mut ticks = interval_at(start.into(), TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
-}
-
-/// Why streams were not open, and how many for each reason.
-fn faults(tracks: &[Track]) -> BTreeMap<String, u64> {
-    let mut faults = BTreeMap::new();
-    for fault in tracks.iter().filter_map(|track| track.fault.clone()) {
-        *faults.entry(fault).or_default() += 1;
-    }
-    faults
-}
-
-/// The most frequent first.
-fn told(faults: &BTreeMap<String, u64>) -> String {
-    let mut faults: Vec<_> = faults.iter().collect();
-    faults.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let told: Vec<String> = faults.iter().take(3).map(|(why, count)| format!("{count} × {why}")).collect();
-    told.join("; ")
 }

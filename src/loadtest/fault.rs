@@ -1,0 +1,44 @@
+//! Why a run has nothing to report.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::descriptors;
+use super::measured::Track;
+use super::spawn::SpawnFault;
+
+/// Why there is nothing to report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFault {
+    #[error(transparent)]
+    OpenFiles(#[from] descriptors::TooFew),
+    #[error(
+        "{open} of {streams} streams were opened, and nothing was published: {}; see that the server runs there, is of \
+         this --profile and lets so many in, or load one of its own with --spawn",
+        told(why)
+    )]
+    NotOpened { open: u64, streams: u32, why: BTreeMap<String, u64> },
+    #[error("it was interrupted before all streams were open")]
+    Interrupted,
+    #[error(transparent)]
+    Spawn(#[from] SpawnFault),
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Why streams were not open, and how many for each reason.
+pub fn reasons(tracks: &[Track]) -> BTreeMap<String, u64> {
+    let mut reasons = BTreeMap::new();
+    for fault in tracks.iter().filter_map(|track| track.fault.clone()) {
+        *reasons.entry(fault).or_default() += 1;
+    }
+    reasons
+}
+
+/// The most frequent first.
+fn told(reasons: &BTreeMap<String, u64>) -> String {
+    let mut reasons: Vec<_> = reasons.iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let told: Vec<String> = reasons.iter().take(3).map(|(why, count)| format!("{count} × {why}")).collect();
+    told.join("; ")
+}
