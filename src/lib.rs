@@ -14,7 +14,7 @@
 //!                 edge/   caller headers query problem answer    what every answer has
 //!    loadtest/    plan pace publisher probe spawn run            measures thousands of streams,
 //!                 ledger recovery stats threshold verdict …      computes what became of every message,
-//!                 fleet/ stream link head body                   opens and reads the streams
+//!                 fleet/ stream target link head body            opens and reads the streams
 //!                 profile/ lumen templated dialect               how a kind of server is spoken to
 //!                 report/ document terminal markdown html/       writes it; yields text, prints nothing
 //! 2  hub/         admission registry mailbox subscription        who is open, and what each is told next

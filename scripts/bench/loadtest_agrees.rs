@@ -4,7 +4,7 @@
 //! Counts exactly: it opens a stream of its own for each user of a run while the run goes on, and reads the inboxes
 //! afterwards. Latency within 5 %: runs of both take turns on one server, with the same rate, streams and payload. The
 //! load is one in which the server's own time is most of what is measured, so that the tools' own does not matter: a
-//! lumen that writes a thousand rows a message, and a server that holds each message for a known time, which has a tail
+//! lumen that writes hundreds of rows a message, and a server that holds each message for a known time, which has a tail
 //! that is no chance.
 //!
 //! `cargo bench --bench loadtest_agrees`
@@ -53,8 +53,6 @@ struct Load<'a> {
     seconds: usize,
     /// Runs of each tool: more where chance has a greater part.
     rounds: usize,
-    /// How many of the percentiles are the server's own doing, and have to agree.
-    judged: usize,
     /// How `lumen loadtest` is told of it.
     arguments: Vec<String>,
     /// Streams that get each message, of all.
@@ -130,22 +128,22 @@ fn inboxes(lumen: &Lumen, users: &[String]) -> (u64, u64, u64) {
     (rows, unread, ids.len() as u64)
 }
 
-/// A message to a thousand users, of whom a few have a stream: nearly all of its time is the server's.
+/// A message to hundreds of users, of whom a few have a stream: nearly all of its time is the server's.
 fn audience(lumen: &Lumen) -> Load<'_> {
     const STREAMS: usize = 20;
-    const USERS: usize = 1_000;
+    const USERS: usize = 300;
     let mut arguments = of_lumen(lumen);
     arguments.extend(["--mode=audience".to_owned(), format!("--users={USERS}"), format!("--audience={USERS}")]);
     let token = lumen.producer_token();
     Load {
-        name: "lumen, a message to 1,000 users",
+        name: "lumen, a message to 300 users",
         addr: lumen.addr,
         streams: STREAMS,
-        // Far from what it can: a machine that is busy with other things too is not to make it a test of overload.
-        rate: 5,
-        seconds: 8,
-        rounds: 15,
-        judged: 1,
+        // Far from what it can: a machine that is busy with other things too is not to make it a test of overload. Long
+        // enough that some of its messages, not one alone, are over its p99.
+        rate: 10,
+        seconds: 41,
+        rounds: 9,
         arguments,
         receivers: STREAMS,
         greeting: "event: ready",
@@ -176,7 +174,6 @@ fn held(server: &Delaying) -> Load<'_> {
         rate: 100,
         seconds: 12,
         rounds: 5,
-        judged: PERCENTILES.len(),
         arguments: server.arguments(&delays),
         receivers: 1,
         greeting: "\r\n\r\n",
@@ -219,12 +216,11 @@ fn latency(load: &Load<'_>) -> bool {
     for (number, (name, _)) in PERCENTILES.into_iter().enumerate() {
         let [theirs, ours] = [&theirs, &ours].map(|rounds| median(rounds.iter().map(|figures| figures[number])));
         let apart = theirs / ours - 1.0;
-        let is_judged = number < load.judged;
         let within = apart.abs() <= APART_MAX;
-        agrees &= within || !is_judged;
+        agrees &= within;
         println!(
             "  {name}: {}, loadtest {theirs:.3} ms, independent {ours:.3} ms, {:+.1} % apart (at most {:.0} %)",
-            if is_judged { verdict(within) } else { "not judged, its tail is chance" },
+            verdict(within),
             apart * 100.0,
             APART_MAX * 100.0
         );

@@ -30,7 +30,8 @@ pub enum Failure {
     #[error("the server at {0} speaks https, not http; write its address with https://")]
     OnlyHttps(ServerUrl),
     #[error(
-        "the certificate of {url} is not to be trusted: {why}; ask who runs it, or mend the trust store of this host"
+        "the certificate of {url} is not to be trusted: {why}; ask who runs it, or, if it is of an authority of your own, \
+         name that one's PEM file in SSL_CERT_FILE"
     )]
     Untrusted { url: ServerUrl, why: String },
     /// The request may have been carried out.

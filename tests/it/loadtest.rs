@@ -84,7 +84,8 @@ async fn until_published(api: &Api) {
 async fn a_run_with_its_own_server_needs_nothing_and_leaves_nothing() {
     let temporary = Temporary::make();
     let typed = loadtest(&format!("--spawn --streams 20 --seed 7 {COUNTED}")).env("TMPDIR", temporary.path());
-    let run = loaded(typed).await;
+    // Meant for another server, which is not asked.
+    let run = loaded(typed.env("LUMEN_URL", "http://127.0.0.1:1").env("LUMEN_TOKEN", "another")).await;
     run.passed().all_came(MESSAGES, MESSAGES);
     temporary.assert_left_empty();
 

@@ -26,6 +26,7 @@ mod loadtest;
 mod loadtest_bad_servers;
 mod loadtest_limits;
 mod loadtest_scenarios;
+mod loadtest_tls;
 mod operator;
 mod operator_commands;
 mod other_servers;

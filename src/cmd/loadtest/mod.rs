@@ -14,9 +14,8 @@ mod summary;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::error::ErrorKind;
-use tokio::net::lookup_host;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -27,7 +26,7 @@ use crate::cli::loadtest::Options;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::home::Home;
-use crate::loadtest::profile::{Profile, Seat};
+use crate::loadtest::profile::Seat;
 use crate::loadtest::report::document::Verdict;
 use crate::loadtest::spawn::{self, Spawned};
 use crate::loadtest::{Document, Load, RunFault, Target, Watched, descriptors, stats};
@@ -94,24 +93,10 @@ async fn load(options: &Options, global: &Global, checked: &Checked) -> anyhow::
         let server = options.which.server_pid.map_or(Watched::Nothing, Watched::Pid);
         (server, profile::build(options, global, plan, None)?, global.url.to_string())
     };
-    let target = target(&profile).await?;
+    let stream = profile.subscribe(&Seat { user: 0, cursor: None, token_ttl: None })?;
+    let target = Target::of(&stream.url).await?;
     let (plan, profile) = (Arc::new(plan.clone()), Arc::new(profile));
     Ok((Load { plan, profile, target, server, clock: Clock::System }, url))
-}
-
-/// Where streams connect to: the addresses of the host in their requests, looked up once.
-async fn target(profile: &Profile) -> anyhow::Result<Target> {
-    let url = profile.subscribe(&Seat { user: 0, cursor: None, token_ttl: None })?.url;
-    if url.scheme() != "http" {
-        return Err(anyhow!(
-            "streams are opened over http:// only, and this is {}; load the server behind its TLS proxy at its own address",
-            url.origin().ascii_serialization()
-        ));
-    }
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = url.port_or_known_default().unwrap_or(80);
-    let found = lookup_host((host.as_str(), port)).await.with_context(|| format!("{host} has no address"))?;
-    Ok(Target { addresses: found.collect() })
 }
 
 async fn tell(document: &Document, global: &Global, outputs: Outputs) -> anyhow::Result<Exit> {

@@ -3,21 +3,17 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::{self, InvalidMessage};
+
+use super::target::{Target, Tls};
 
 /// Receive buffer of a reader that is to be slow: a large one would hide from the server for how long.
 const SLOW_BUFFER: u32 = 4 * 1024;
-
-/// Where streams connect to.
-#[derive(Clone)]
-pub struct Target {
-    /// The addresses of the host's name, looked up once.
-    pub addresses: Arc<[SocketAddr]>,
-}
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,9 +24,27 @@ pub enum LinkFault {
     NoPort,
     #[error("this process has no descriptor left; raise the limit of open files (ulimit -n) or open fewer streams")]
     NoDescriptor,
+    #[error(
+        "its certificate is not to be trusted: {0}; if it is of an authority of your own, name that one's PEM file in \
+         SSL_CERT_FILE"
+    )]
+    Untrusted(String),
+    #[error("it does not speak https; write its address with http://")]
+    NoTls,
 }
 
-pub struct Link(TcpStream);
+pub enum Link {
+    Plain(TcpStream),
+    /// Boxed: a plain stream is not to have room for it.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl LinkFault {
+    /// Whether another try would end the same way.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, LinkFault::Refused(_) | LinkFault::NoPort)
+    }
+}
 
 impl Link {
     /// # Errors
@@ -38,34 +52,59 @@ impl Link {
     pub async fn open(target: &Target, slow: bool) -> Result<Self, LinkFault> {
         let mut fault = LinkFault::Refused("the host has no address".to_owned());
         for address in target.addresses.iter() {
-            match Self::to(*address, slow).await {
-                Ok(link) => return Ok(link),
-                Err(error) => fault = named(&error),
+            match (connect(*address, slow).await, &target.tls) {
+                (Ok(socket), None) => return Ok(Self::Plain(socket)),
+                (Ok(socket), Some(tls)) => return Self::secured(socket, tls).await,
+                (Err(error), _) => fault = named(&error),
             }
         }
         Err(fault)
     }
 
-    async fn to(address: SocketAddr, slow: bool) -> io::Result<Self> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if slow {
-            socket.set_recv_buffer_size(SLOW_BUFFER)?;
-        }
-        let stream = socket.connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self(stream))
+    async fn secured(socket: TcpStream, tls: &Tls) -> Result<Self, LinkFault> {
+        let stream = tls.connector.connect(tls.name.clone(), socket).await;
+        stream.map(|stream| Self::Tls(Box::new(stream))).map_err(|error| unsecured(&error))
     }
 
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes).await?;
-        self.0.flush().await
+        match self {
+            Self::Plain(socket) => sent(socket, bytes).await,
+            Self::Tls(stream) => sent(stream, bytes).await,
+        }
     }
 
     /// Reads what is there into a buffer that is needed only for this call; 0 at the end.
     pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        let read = Pin::new(&mut self.0).poll_read(context, &mut buffer);
+        let read = match self {
+            Self::Plain(socket) => Pin::new(socket).poll_read(context, &mut buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+        };
         read.map_ok(|()| buffer.filled().len())
+    }
+}
+
+async fn connect(address: SocketAddr, slow: bool) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if slow {
+        socket.set_recv_buffer_size(SLOW_BUFFER)?;
+    }
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn sent(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
+}
+
+/// Why no TLS came about on a connection.
+fn unsecured(error: &io::Error) -> LinkFault {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(why)) => LinkFault::Untrusted(why.to_string()),
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => LinkFault::NoTls,
+        _ => LinkFault::Refused(format!("no TLS: {error}")),
     }
 }
 

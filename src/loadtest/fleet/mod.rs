@@ -18,13 +18,14 @@ use orders::Told;
 
 mod body;
 mod head;
-pub mod link;
+mod link;
 pub mod orders;
 mod request;
 mod stream;
+mod target;
 mod witness;
 
-pub use link::Target;
+pub use target::Target;
 
 /// What the streams of one thread have in common.
 pub struct Shared {

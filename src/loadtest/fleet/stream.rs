@@ -158,7 +158,11 @@ impl Stream {
         let ask = self.shared.profile.subscribe(&seat).map_err(|fault| End::Failed(fault.to_string()))?;
         let mut link = match Link::open(&self.shared.target, self.slow).await {
             Ok(link) => link,
-            Err(fault @ LinkFault::NoDescriptor) => return Err(End::Failed(fault.to_string())),
+            // Ports come back after a storm; while streams are opened, they only get fewer.
+            Err(LinkFault::NoPort) if !self.witness.was_open() => {
+                return Err(End::Failed(LinkFault::NoPort.to_string()));
+            }
+            Err(fault) if fault.is_final() => return Err(End::Failed(fault.to_string())),
             Err(fault) => return Err(lost(fault.to_string())),
         };
         link.send(&request::bytes(&ask)).await.map_err(|fault| lost(format!("the request was cut: {fault}")))?;

@@ -190,7 +190,7 @@ mod tests {
         Shared {
             plan: Arc::new(plan),
             profile: Arc::new(Profile::lumen(lumen, run)),
-            target: Target { addresses: Arc::new([]) },
+            target: Target { addresses: Arc::new([]), tls: None },
             timeline: Default::default(),
             tally: Default::default(),
         }

@@ -3,6 +3,7 @@
 pub mod badserver;
 pub mod browser;
 pub mod by_hand;
+pub mod certificate;
 pub mod chaos;
 pub mod child;
 pub mod command;

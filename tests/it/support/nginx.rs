@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
+use super::certificate::Certificate;
 use super::child::end;
 use super::patience;
 
@@ -30,15 +31,26 @@ impl Nginx {
     }
 
     /// As [`Nginx::start`], with more directives for its one location.
-    ///
+    pub async fn start_with(upstream: SocketAddr, more: &str) -> Self {
+        Self::listening("", upstream, more).await
+    }
+
+    /// As [`Nginx::start`], and speaks TLS to its clients.
+    pub async fn start_tls(upstream: SocketAddr, own: &Certificate) -> Self {
+        let (certificate, key) = (own.certificate(), own.key());
+        let tls = format!("ssl; ssl_certificate {}; ssl_certificate_key {}", certificate.display(), key.display());
+        Self::listening(&tls, upstream, "").await
+    }
+
     /// # Panics
     /// With its words, when it does not come up.
-    pub async fn start_with(upstream: SocketAddr, more: &str) -> Self {
+    async fn listening(tls: &str, upstream: SocketAddr, more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         // It cannot be asked for any port: one that was free a moment ago may be taken.
         for _ in 0..5 {
             let addr = free_addr().await;
-            std::fs::write(dir.path().join("nginx.conf"), config(dir.path(), addr, upstream, more)).expect("a file");
+            let listen = format!("{addr} {tls}");
+            std::fs::write(dir.path().join("nginx.conf"), config(dir.path(), &listen, upstream, more)).expect("a file");
             let mut process = command(dir.path()).spawn().expect("nginx is there, as scripts/test sees to");
             if comes_up(&mut process, addr).await {
                 return Self { process, addr, _dir: dir };
@@ -71,7 +83,7 @@ fn command(dir: &Path) -> Command {
 }
 
 /// One process, so that it is killed by its id; and its files where it may write.
-fn config(dir: &Path, addr: SocketAddr, upstream: SocketAddr, more: &str) -> String {
+fn config(dir: &Path, listen: &str, upstream: SocketAddr, more: &str) -> String {
     let dir = dir.display();
     format!(
         "daemon off; master_process off; pid {dir}/pid;
@@ -81,7 +93,7 @@ fn config(dir: &Path, addr: SocketAddr, upstream: SocketAddr, more: &str) -> Str
            client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
            uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
            upstream lumen {{ server {upstream}; keepalive 8; }}
-           server {{ listen {addr}; location / {{ proxy_pass http://lumen; {FORWARD} {more} }} }}
+           server {{ listen {listen}; location / {{ proxy_pass http://lumen; {FORWARD} {more} }} }}
          }}"
     )
 }
