@@ -34,7 +34,11 @@ pub fn server(server: &ServerUse, measured: &Measured, delivered: u64) -> Server
 }
 
 pub fn acts(acts: &[Act]) -> Vec<ActFact> {
-    acts.iter().map(|act| ActFact { at_s: act.at.since_start().as_secs_f64(), what: act.what.clone() }).collect()
+    acts.iter().map(act).collect()
+}
+
+pub fn act(act: &Act) -> ActFact {
+    ActFact { at_s: act.at.since_start().as_secs_f64(), what: act.what.clone() }
 }
 
 /// Each second, with the share of a CPU that the server had since the one before.

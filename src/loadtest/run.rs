@@ -14,7 +14,7 @@ use super::disturb::Disturbance;
 use super::fault::{RunFault, reasons};
 use super::fleet::orders::{self, Teller};
 use super::fleet::{Fleet, Shared, Target};
-use super::measured::{Act, Measured, Now, Phase, Second, ServerNow, Track};
+use super::measured::{Act, Measured, Moment, Now, Phase, Second, ServerNow, Track};
 use super::pace::Pacer;
 use super::plan::Plan;
 use super::probe::{Own, Server, Sums};
@@ -218,7 +218,8 @@ impl Run {
     async fn disturb(&mut self) -> Result<(), RunFault> {
         let now = self.timeline.since(Instant::now());
         let acts = self.disturbance.step(&self.plan, now, &self.orders, &mut self.server).await?;
-        let at = self.timeline.moment(Instant::now());
+        // The moment before it was done: what comes of it is later.
+        let at = Moment::at(now);
         self.acts.extend(acts.into_iter().map(|what| Act { at, what }));
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::due::Due;
 use super::latency::latency;
 use super::ledger::settle;
 use super::recovery::recovery;
-use super::report::document::{Document, Environment, Latency, Ledger, PlanFacts, VERSION, Verdict};
+use super::report::document::{Document, Environment, Latency, Ledger, PlanFacts, Recovery, VERSION, Verdict};
 use super::verdict::{Rules, verdict};
 use super::{Measured, Plan, facts};
 
@@ -22,8 +22,9 @@ pub fn document(
     let settled = settle(plan, measured, &due);
     let recovered = recovery(plan, measured, &due);
     let mut latencies = latencies(measured);
-    let more = [("last_receiver", Some(&settled.last_receiver)), ("catch_up", recovered.as_ref().map(|(_, up)| up))];
-    latencies.extend(more.into_iter().filter_map(|(name, times)| Some((name.to_owned(), latency(times?)?))));
+    let more = [("last_receiver", &settled.last_receiver, 0), ("catch_up", &recovered.catch_up, recovered.never)];
+    latencies
+        .extend(more.into_iter().filter_map(|(name, times, never)| Some((name.to_owned(), latency(times, never)?))));
     let delivered = settled.ledger.delivered;
     let mut document = Document {
         lumen_loadtest: VERSION,
@@ -40,7 +41,7 @@ pub fn document(
         latencies,
         generator: facts::generator(measured, delivered),
         server: measured.server.as_ref().map(|server| facts::server(server, measured, delivered)),
-        recovery: recovered.map(|(recovery, _)| recovery),
+        recovery: recovered.recovery,
         acts: facts::acts(&measured.acts),
         seconds: facts::seconds(&measured.seconds),
         refusals: facts::most_frequent(&measured.refusals),
@@ -64,7 +65,7 @@ fn latencies(measured: &Measured) -> BTreeMap<String, Latency> {
         ("slow_delivery", &of.slow_delivery),
         ("send_lag", &of.send_lag),
     ];
-    all.into_iter().filter_map(|(name, times)| Some((name.to_owned(), latency(times)?))).collect()
+    all.into_iter().filter_map(|(name, times)| Some((name.to_owned(), latency(times, 0)?))).collect()
 }
 
 /// Every figure that was measured.
@@ -75,23 +76,34 @@ fn figures(plan: &Plan, measured: &Measured, delivered_within: u64, document: &D
     put(&of_streams(plan, measured));
     put(&of_rates(plan, measured, delivered_within));
     put(&[("refused", measured.refusals.values().sum::<u64>() as f64)]);
+    put(&of_recovery(document.recovery.as_ref()));
     put(&of_processes(document));
     figures
 }
 
+/// What was not reached is no figure: a bound on it does not hold.
 fn of_latencies(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
     let parts = |(name, latency): (&String, &Latency)| {
         let values = [
-            ("p50", latency.p50 as f64),
-            ("p90", latency.p90 as f64),
-            ("p99", latency.p99 as f64),
-            ("p99.9", latency.p99_9 as f64),
-            ("max", latency.max as f64),
-            ("mean", latency.mean),
+            ("p50", 50.0, latency.p50 as f64),
+            ("p90", 90.0, latency.p90 as f64),
+            ("p99", 99.0, latency.p99 as f64),
+            ("p99.9", 99.9, latency.p99_9 as f64),
+            ("max", 100.0, latency.max as f64),
+            ("mean", 100.0, latency.mean),
         ];
-        values.map(|(part, value)| (format!("{name}.{part}"), value))
+        let reached = values.into_iter().filter(|(_, percent, _)| latency.reached(*percent));
+        reached.map(|(part, _, value)| (format!("{name}.{part}"), value)).collect::<Vec<_>>()
     };
     latencies.iter().flat_map(parts).collect()
+}
+
+/// When so many of the lost streams had caught up, where so many did.
+fn of_recovery(recovery: Option<&Recovery>) -> Vec<(&'static str, f64)> {
+    let times = recovery.map(|recovery| {
+        [("recovery.p50", recovery.p50), ("recovery.p99", recovery.p99), ("recovery.all", recovery.all)]
+    });
+    times.into_iter().flatten().filter_map(|(name, time)| Some((name, time? as f64))).collect()
 }
 
 fn of_ledger(ledger: &Ledger) -> [(&'static str, f64); 12] {
@@ -167,6 +179,7 @@ mod tests {
     use super::super::figures::{figures, find};
     use super::super::measured::{Act, Generator, Second, ServerNow, ServerUse};
     use super::super::report::sample::sample;
+    use super::super::scenario::Scenario;
     use super::super::tally::record;
     use super::*;
 
@@ -215,16 +228,39 @@ mod tests {
 
     #[test]
     fn lost_streams_are_counted_and_recover() {
-        let plan = plan(2, 1, 200);
+        let mut plan = plan(2, 1, 200);
+        plan.scenario = Scenario::Storm { share: 0.5 };
         let mut measured = all_went_well(&plan);
         measured.tracks[0].lost = vec![ms(500), ms(600)];
         measured.tracks[0].opened.extend([ms(550), ms(650)]);
         measured.acts = vec![Act { at: ms(500), what: "1 stream cut".to_owned() }];
         let document = documented(&plan, &measured);
         assert_eq!(of(&document, &["streams.lost", "streams.reconnected"]), [2.0, 2.0].map(Some));
+        let times = ["recovery.p50", "recovery.all", "catch_up.max", "catch_up.mean"];
+        assert!(
+            of(&document, &times).iter().all(|time| time.is_some_and(|time| (time / 50_000.0 - 1.0).abs() < 0.001))
+        );
         assert_eq!(document.recovery.unwrap().caught_up, 1);
-        assert_eq!(document.latencies["catch_up"].count, 1);
+        assert_eq!(document.latencies["catch_up"].count, 2);
         assert_eq!((document.acts[0].at_s, document.acts[0].what.as_str()), (0.5, "1 stream cut"));
+    }
+
+    #[test]
+    fn a_stream_that_never_caught_up_has_no_time_that_could_be_bounded() {
+        let plan = plan(20, 1, 200);
+        let mut measured = all_went_well(&plan);
+        for track in &mut measured.tracks {
+            (track.lost, track.opened) = (vec![ms(500)], vec![ms(0), ms(550)]);
+        }
+        measured.tracks[7].opened.pop();
+        let bounds = ["catch_up.max<1h", "catch_up.p99<1h", "catch_up.p90<1h", "recovery.p50<1s", "recovery.all<1s"];
+        let bounds = bounds.map(|bound| bound.replace("1h", "60m").parse().unwrap());
+        let Document { plan: facts, environment, .. } = sample();
+        let document = document(&plan, facts, environment, &measured, &Rules::new(bounds.to_vec(), None));
+        let held: Vec<bool> = document.thresholds[..5].iter().map(|judged| judged.held).collect();
+        assert_eq!(held, [false, false, true, true, false]);
+        let latency = &document.latencies["catch_up"];
+        assert_eq!((latency.count, latency.never), (19, 1));
     }
 
     #[test]
@@ -318,10 +354,13 @@ mod tests {
         times.into_iter().for_each(|times| record(times, Duration::from_micros(70)));
         let all: BTreeSet<String> = figures().map(|figure| figure.name).collect();
         assert_eq!(documented(&plan, &measured).figures.into_keys().collect::<BTreeSet<_>>(), all);
-        // The sample has no slow readers, and all the rest.
+        // The sample has no slow readers and two streams that never caught up, and all the rest.
         let sampled: BTreeSet<String> = sample().figures.into_keys().collect();
         let lacking: Vec<&String> = all.difference(&sampled).collect();
-        assert!(lacking.iter().all(|figure| figure.starts_with("slow_delivery.")), "{lacking:?}");
+        let never = ["catch_up.max", "catch_up.mean", "catch_up.p99.9", "recovery.all"];
+        let (slow, others): (Vec<&String>, Vec<&String>) =
+            lacking.into_iter().partition(|figure| figure.starts_with("slow_delivery."));
+        assert_eq!((slow.len(), others), (6, never.map(str::to_owned).iter().collect()));
         assert!(sampled.iter().all(|figure| find(figure).is_some()));
     }
 }

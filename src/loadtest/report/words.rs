@@ -171,8 +171,13 @@ pub fn latencies(document: &Document) -> Vec<(&str, &Latency)> {
 pub const QUANTILES: [&str; 6] = ["p50", "p90", "p99", "p99.9", "max", "count"];
 
 pub fn quantiles(latency: &Latency) -> [String; 6] {
-    let Latency { p50, p90, p99, p99_9, max, count: number, .. } = latency;
-    [micros(*p50), micros(*p90), micros(*p99), micros(*p99_9), micros(*max), count(*number)]
+    let Latency { p50, p90, p99, p99_9, max, count: number, never, .. } = latency;
+    let of = |percent: f64, value: u64| if latency.reached(percent) { micros(value) } else { "never".to_owned() };
+    let number = match never {
+        0 => count(*number),
+        never => format!("{} of {}", count(*number), count(number + never)),
+    };
+    [of(50.0, *p50), of(90.0, *p90), of(99.0, *p99), of(99.9, *p99_9), of(100.0, *max), number]
 }
 
 /// The ledger: sent and what came of it, delivered, and the faults.
@@ -267,7 +272,7 @@ pub fn recovery(document: &Document) -> Vec<Fact> {
         None => ("never".to_owned(), whom.to_owned()),
     };
     vec![
-        fact(recovery.streams, "streams lost"),
+        fact(recovery.streams, if recovery.after.is_some() { "streams lost" } else { "losses, each from itself" }),
         fact(recovery.back, "back"),
         fact(recovery.caught_up, "caught up"),
         until(recovery.p50, "half"),
