@@ -20,7 +20,7 @@ pub struct Settled {
     /// Of each accepted message after the warm-up that came wherever it was due: how long its last receiver waited.
     /// Streams that read slowly are not asked.
     pub last_receiver: Histogram<u64>,
-    /// Deliveries between the end of the warm-up and the last request.
+    /// Deliveries within [`Measured::window`].
     pub delivered_within: u64,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Account<'a> {
     /// Counts what came on a stream, and notes where each of its messages came first.
     fn delivered(&mut self, stream: u32, track: &Track, came: &Came, firsts: &mut Vec<usize>) {
         let mine = self.due.to(self.plan.user_of(stream));
-        let within = self.plan.warmup..=self.measured.published_for;
+        let within = self.measured.window(self.plan);
         for (message, first, times) in came.messages() {
             if mine.binary_search(&message).is_err() {
                 self.ledger.unknown += times;

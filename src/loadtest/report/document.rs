@@ -21,7 +21,8 @@ pub struct Document {
     pub verdict: Verdict,
     /// Why it is not `passed`, a line each.
     pub reasons: Vec<String>,
-    /// What a reader should know besides, a line each: that the base's plan was another one. Changes no verdict.
+    /// What a reader should know besides, a line each: that the base's plan was another one, that how busy the generator
+    /// was is not known. Changes no verdict.
     #[serde(default)]
     pub notes: Vec<String>,
     pub thresholds: Vec<Judged>,
@@ -165,20 +166,25 @@ pub struct Latency {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorFacts {
-    /// Share of the time for which each thread had a CPU, by its name.
+    /// Share of the time in which messages were sent for which each thread had a CPU, by its name. Empty where that time
+    /// was too short, or the system does not tell; a note says so.
     pub busy: BTreeMap<String, f64>,
+    /// All that this process took from the first message until all was settled, by all deliveries.
     pub cpu_us_a_delivery: Option<f64>,
     pub rss_a_stream: u64,
     pub peak_rss_bytes: u64,
 }
 
+/// What was seen of the server's process; `null` where it was not to be seen when it had to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServerFacts {
+    /// All that it took from the first message until all was settled, by all deliveries.
     pub cpu_us_a_delivery: Option<f64>,
-    pub rss_a_stream: f64,
+    pub rss_a_stream: Option<f64>,
     pub peak_rss_bytes: u64,
-    pub peak_descriptors: u64,
-    pub cpu_share: f64,
+    pub peak_descriptors: Option<u64>,
+    /// Of one CPU, while messages were sent.
+    pub cpu_share: Option<f64>,
 }
 
 /// How streams that were lost came back. Times in microseconds.

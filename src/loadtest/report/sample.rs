@@ -54,10 +54,10 @@ pub fn sample() -> Document {
         },
         server: Some(ServerFacts {
             cpu_us_a_delivery: Some(21.7),
-            rss_a_stream: 1_733.4,
+            rss_a_stream: Some(1_733.4),
             peak_rss_bytes: 61_865_984,
-            peak_descriptors: 5_031,
-            cpu_share: 0.47,
+            peak_descriptors: Some(5_031),
+            cpu_share: Some(0.47),
         }),
         recovery: Some(recovery()),
         acts: vec![

@@ -240,12 +240,10 @@ pub fn server(document: &Document) -> Vec<Fact> {
     let Some(server) = &document.server else { return Vec::new() };
     let mut facts: Vec<Fact> = Vec::new();
     facts.extend(server.cpu_us_a_delivery.map(|cpu| (Unit::Time.shown(cpu), "of CPU a delivery".to_owned())));
-    facts.extend([
-        (share(server.cpu_share), "of one CPU".to_owned()),
-        (bytes(server.rss_a_stream), "a stream".to_owned()),
-        (bytes(server.peak_rss_bytes as f64), "at the most".to_owned()),
-        (count(server.peak_descriptors), "descriptors at the most".to_owned()),
-    ]);
+    facts.extend(server.cpu_share.map(|cpu| (share(cpu), "of one CPU".to_owned())));
+    facts.extend(server.rss_a_stream.map(|memory| (bytes(memory), "a stream".to_owned())));
+    facts.push((bytes(server.peak_rss_bytes as f64), "at the most".to_owned()));
+    facts.extend(server.peak_descriptors.map(|number| (count(number), "descriptors at the most".to_owned())));
     facts
 }
 
