@@ -12,6 +12,7 @@ pub mod descriptors;
 mod dice;
 mod disturb;
 mod due;
+mod exercised;
 mod facts;
 mod fault;
 pub mod figures;
