@@ -86,7 +86,10 @@ fn latency(document: &Document, time: &Time) -> Option<Figure> {
     ];
     let y = fitting(Axis::Of(Unit::Time), &lines);
     let axis = if y.is_log() { " Logarithmic." } else { "" };
-    let note = time.note(&format!("From the moment a message was to be sent to its arrival, second by second.{axis}"));
+    let note = time.note(&format!(
+        "From the moment a message was to be sent to its arrival, second by second: the warm-up too, and not on slow \
+         readers.{axis}"
+    ));
     let (p50, p99) = document.latencies.get("delivery").map(|all| (all.p50, all.p99)).unwrap_or_default();
     let told = format!(
         "Delivery latency over time; over all of it p50 is {} and p99 {}",
