@@ -47,7 +47,8 @@ pub fn all_went_well(plan: &Plan) -> Measured {
     }
 }
 
-fn all_came(plan: &Plan, stream: u32) -> Track {
+/// What a stream saw of it.
+pub fn all_came(plan: &Plan, stream: u32) -> Track {
     let user = plan.user_of(stream);
     let mine = (0..plan.messages()).filter(|message| plan.is_for(*message, user));
     let arrivals: Vec<Arrival> = mine.map(|message| Arrival { message, at: after(plan, message, 2) }).collect();

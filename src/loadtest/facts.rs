@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::measured::{Act, Second, ServerNow, ServerUse, Track};
+use super::figures::Unit;
+use super::measured::{Act, SHORT, Second, ServerNow, ServerUse, Track};
 use super::report::document::{ActFact, GeneratorFacts, SecondFacts, ServerFacts};
 use super::{Measured, Plan};
 
@@ -19,22 +20,50 @@ pub fn generator(measured: &Measured, delivered: u64) -> GeneratorFacts {
     }
 }
 
-/// A server's CPU counts from when all streams were open, and what it took afterwards for what was sent until then.
+/// Of a server that was not to be seen at a moment, what needs that moment is not told. All its CPU from the first message
+/// until all was settled made all deliveries; its share of a CPU is of the time alone in which messages were sent.
 pub fn server(server: &ServerUse, measured: &Measured, delivered: u64) -> ServerFacts {
-    let cpu_us = server.end.cpu_us.saturating_sub(server.all_open.cpu_us);
-    let grown = server.all_open.rss_bytes.saturating_sub(server.before_streams.rss_bytes);
+    let ServerUse { before_streams, all_open, published, end, .. } = *server;
+    let between = |from: Option<ServerNow>, to: Option<ServerNow>, of: fn(ServerNow) -> u64| {
+        Some(of(to?).saturating_sub(of(from?)))
+    };
+    let cpu_us = |to| between(all_open, to, |now| now.cpu_us);
+    let grown = between(before_streams, all_open, |now| now.rss_bytes);
     let opened = measured.tracks.iter().filter(|track| !track.opened.is_empty()).count() as u64;
+    let published_for = Some(measured.published_for).filter(|time| *time >= SHORT).map(super::latency::micros);
     ServerFacts {
-        cpu_us_a_delivery: share(cpu_us, delivered),
-        rss_a_stream: share(grown, opened).unwrap_or(0.0),
+        cpu_us_a_delivery: cpu_us(end).and_then(|cpu_us| share(cpu_us, delivered)),
+        rss_a_stream: grown.and_then(|grown| share(grown, opened)),
         peak_rss_bytes: server.peak_rss_bytes,
         peak_descriptors: server.peak_descriptors,
-        cpu_share: share(cpu_us, super::latency::micros(measured.published_for)).unwrap_or(0.0),
+        cpu_share: cpu_us(published).and_then(|cpu_us| share(cpu_us, published_for?)),
     }
 }
 
+/// What a reader should know of how it was measured.
+pub fn notes(measured: &Measured) -> Vec<String> {
+    let Measured { generator, published_for, .. } = measured;
+    let note = if *published_for < SHORT {
+        let time = Unit::Time.shown(published_for.as_secs_f64() * 1e6);
+        format!("messages were sent for {time}, which is too short to tell how busy the generator's threads were")
+    } else if !generator.unseen.is_empty() {
+        format!(
+            "how busy the generator's threads were ({}) is not known, since this system does not tell it in \
+             /proc/…/schedstat: that the generator was the bottleneck would not be noticed",
+            generator.unseen.join(", ")
+        )
+    } else {
+        return Vec::new();
+    };
+    vec![note]
+}
+
 pub fn acts(acts: &[Act]) -> Vec<ActFact> {
-    acts.iter().map(|act| ActFact { at_s: act.at.since_start().as_secs_f64(), what: act.what.clone() }).collect()
+    acts.iter().map(act).collect()
+}
+
+pub fn act(act: &Act) -> ActFact {
+    ActFact { at_s: act.at.since_start().as_secs_f64(), what: act.what.clone() }
 }
 
 /// Each second, with the share of a CPU that the server had since the one before.

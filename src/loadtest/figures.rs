@@ -52,7 +52,7 @@ const PARTS: [(&str, &str); 6] = [
 ];
 
 #[rustfmt::skip]
-const OTHERS: [(&str, Unit, Worse, &str); 27] = [
+const OTHERS: [(&str, Unit, Worse, &str); 30] = [
     ("sent", Unit::Count, Worse::Less, "messages whose request was begun"),
     ("acknowledged", Unit::Count, Worse::Less, "messages that the server accepted"),
     ("unacknowledged", Unit::Count, Worse::More, "messages that were due and never accepted"),
@@ -72,6 +72,9 @@ const OTHERS: [(&str, Unit, Worse, &str); 27] = [
     ("streams.reconnected", Unit::Count, Worse::Less, "times that a stream was open again"),
     ("sent_per_s", Unit::PerSecond, Worse::Less, "requests begun in a second, after the warm-up"),
     ("deliveries_per_s", Unit::PerSecond, Worse::Less, "deliveries in a second while publishing, after the warm-up"),
+    ("recovery.p50", Unit::Time, Worse::More, "time after a storm, a deploy or a crash until half of the lost streams had caught up"),
+    ("recovery.p99", Unit::Time, Worse::More, "the same of 99 % of them; in other scenarios each counts from its own loss"),
+    ("recovery.all", Unit::Time, Worse::More, "the same of all; a time that was never reached is no figure"),
     ("generator.busy", Unit::Percent, Worse::More, "share of a CPU that the generator's busiest thread had"),
     ("generator.rss_a_stream", Unit::Bytes, Worse::More, "the generator's memory a stream"),
     ("generator.cpu_us_a_delivery", Unit::Time, Worse::More, "the generator's CPU time a delivery"),
@@ -213,7 +216,7 @@ mod tests {
     fn each_figure_is_there_once_and_says_what_it_is() {
         let names: BTreeSet<String> = figures().map(|figure| figure.name).collect();
         assert_eq!(names.len(), figures().count());
-        assert_eq!(names.len(), 8 * 6 + 27);
+        assert_eq!(names.len(), 8 * 6 + 30);
         assert!(figures().all(|figure| !figure.what.is_empty()));
         assert_eq!(find("delivery.p99.9").unwrap().what, format!("99.9th percentile: {}", LATENCIES[3].1));
         assert_eq!(find("delivery"), None);

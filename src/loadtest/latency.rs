@@ -17,17 +17,22 @@ pub fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What the document says of it; nothing of an empty one.
-pub fn latency(times: &Histogram<u64>) -> Option<Latency> {
+/// What the document says of it, where so many more never came to an end; nothing where none did.
+pub fn latency(times: &Histogram<u64>, never: u64) -> Option<Latency> {
     if times.is_empty() {
         return None;
     }
-    let at = |percentile: f64| times.value_at_quantile(percentile / 100.0);
+    let all = times.len() + never;
+    // As many of all are a larger share of those that came to an end.
+    let more = all as f64 / times.len() as f64;
+    let at = |percentile: f64| times.value_at_quantile((percentile / 100.0 * more).min(1.0));
+    let last = 100.0 / more;
     // Past the percentile that one value in so many makes, the curve would only repeat the longest.
-    let told = PERCENTILES.into_iter().filter(|percentile| times.len() as f64 * (100.0 - percentile) > 99.9);
-    let curve = told.map(|percentile| (percentile, at(percentile))).chain([(100.0, times.max())]).collect();
+    let told = PERCENTILES.into_iter().filter(|percentile| all as f64 * (last - percentile) > 99.9);
+    let curve = told.map(|percentile| (percentile, at(percentile))).chain([(last, times.max())]).collect();
     Some(Latency {
         count: times.len(),
+        never,
         mean: times.mean(),
         p50: at(50.0),
         p90: at(90.0),
@@ -47,7 +52,7 @@ mod tests {
     fn a_latency_says_what_was_recorded() {
         let mut times = histogram();
         (1..=10_000).for_each(|time| times.saturating_record(time));
-        let latency = latency(&times).unwrap();
+        let latency = latency(&times, 0).unwrap();
         assert_eq!(latency.count, 10_000);
         let near = |value: u64, expected: f64| assert!((value as f64 / expected - 1.0).abs() < 0.001, "{value}");
         near(latency.p50, 5_000.0);
@@ -62,7 +67,7 @@ mod tests {
     fn a_curve_rises_to_the_longest_and_claims_no_more_than_its_count_can_tell() {
         let mut times = histogram();
         (1..=1_000).for_each(|time| times.saturating_record(time * 1_000));
-        let curve = latency(&times).unwrap().curve;
+        let curve = latency(&times, 0).unwrap().curve;
         assert_eq!(curve.first().unwrap().0, 0.0);
         assert_eq!(curve[curve.len() - 2].0, 99.9);
         assert_eq!(*curve.last().unwrap(), (100.0, times.max()));
@@ -71,10 +76,22 @@ mod tests {
     }
 
     #[test]
+    fn percentiles_are_of_those_too_that_never_came_to_an_end() {
+        let mut times = histogram();
+        (1..=900).for_each(|time| times.saturating_record(time));
+        let latency = latency(&times, 100).unwrap();
+        assert_eq!((latency.count, latency.never, latency.p50), (900, 100, 500));
+        assert_eq!((latency.p90, latency.p99, latency.max), (900, 900, 900));
+        assert_eq!([50.0, 90.0, 90.1, 100.0].map(|percent| latency.reached(percent)), [true, true, false, false]);
+        assert_eq!(*latency.curve.last().unwrap(), (90.0, 900));
+        assert!(latency.curve.is_sorted(), "{:?}", latency.curve);
+    }
+
+    #[test]
     fn nothing_is_said_of_nothing() {
-        assert_eq!(latency(&histogram()), None);
+        assert_eq!(latency(&histogram(), 0), None);
         let mut one = histogram();
         one.saturating_record(70);
-        assert_eq!(latency(&one).unwrap().curve, [(0.0, 70), (100.0, 70)]);
+        assert_eq!(latency(&one, 0).unwrap().curve, [(0.0, 70), (100.0, 70)]);
     }
 }

@@ -20,7 +20,7 @@ pub struct Settled {
     /// Of each accepted message after the warm-up that came wherever it was due: how long its last receiver waited.
     /// Streams that read slowly are not asked.
     pub last_receiver: Histogram<u64>,
-    /// Deliveries between the end of the warm-up and the last request.
+    /// Deliveries within [`Measured::window`].
     pub delivered_within: u64,
 }
 
@@ -35,7 +35,7 @@ pub fn settle(plan: &Plan, measured: &Measured, due: &Due) -> Settled {
         firsts.clear();
         account.delivered(stream, track, &came, &mut firsts);
         account.missing(stream, &came);
-        account.told(stream, track);
+        account.told(stream, track, &came);
         account.ledger.out_of_order += track.disordered.max(account.overtaken(track, &mut firsts));
     }
     account.close()
@@ -67,7 +67,7 @@ impl<'a> Account<'a> {
     /// Counts what came on a stream, and notes where each of its messages came first.
     fn delivered(&mut self, stream: u32, track: &Track, came: &Came, firsts: &mut Vec<usize>) {
         let mine = self.due.to(self.plan.user_of(stream));
-        let within = self.plan.warmup..=self.measured.published_for;
+        let within = self.measured.window(self.plan);
         for (message, first, times) in came.messages() {
             if mine.binary_search(&message).is_err() {
                 self.ledger.unknown += times;
@@ -117,7 +117,7 @@ impl<'a> Account<'a> {
     }
 
     /// Takes over what the stream itself saw to be wrong, and holds its last unread count against what was accepted.
-    fn told(&mut self, stream: u32, track: &Track) {
+    fn told(&mut self, stream: u32, track: &Track, came: &Came) {
         self.ledger.unknown += track.unknown;
         self.ledger.counts_wrong += track.counts_wrong;
         self.ledger.resyncs += track.resyncs;
@@ -126,10 +126,20 @@ impl<'a> Account<'a> {
         // The count of a stream that opened amid the messages began somewhere between them.
         let from_the_start = first.is_none_or(|first| track.opened.first().is_some_and(|opened| *opened <= first));
         if let (Some(unread), None, true) = (track.unread, &track.fault, from_the_start) {
-            let accepted = mine.iter().filter(|message| due::accepted(self.measured, **message)).count();
-            let right = accepted as u64..=mine.len() as u64;
+            let right = self.counted(mine, came)..=mine.len() as u64;
             self.ledger.counts_wrong += u64::from(!right.contains(&unread));
         }
+    }
+
+    /// How many of a user's messages are surely in the last count that came: the accepted that came, and those that were
+    /// accepted before one that came was begun. One that was lost after them is a loss, and no wrong count.
+    fn counted(&self, mine: &[u32], came: &Came) -> u64 {
+        let there = |message: u32| came.first(message).is_some();
+        let begun = |message: u32| due::sent(self.measured, message).begun;
+        let latest = mine.iter().filter(|message| there(**message)).map(|message| begun(*message)).max();
+        let accepted = mine.iter().filter(|message| due::accepted(self.measured, **message));
+        let before = |message: u32| latest.is_some_and(|latest| due::sent(self.measured, message).answered < latest);
+        accepted.filter(|message| there(**message) || before(**message)).count() as u64
     }
 
     /// How many messages came after one whose request was begun only when they had been accepted.
@@ -181,7 +191,7 @@ fn waited(plan: &Plan, message: u32, at: Moment) -> Duration {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::by_hand::{after, all_went_well, ms, plan};
+    use super::super::by_hand::{after, all_came, all_went_well, ms, plan};
     use super::super::measured::Arrival;
     use super::super::plan::Mode;
     use super::*;
@@ -213,7 +223,6 @@ mod tests {
         let plan = plan(6, 3, 60);
         let mut measured = all_went_well(&plan);
         let message = measured.tracks[4].arrivals.remove(2).message;
-        measured.tracks[4].unread = None;
         let right = good(&plan, &measured);
         let expected = Ledger {
             due: right.due + 1,
@@ -343,6 +352,20 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_was_lost_is_no_wrong_count_too() {
+        let plan = plan(1, 1, 5);
+        let mut measured = all_went_well(&plan);
+        let mut wrong = |unread, lost: usize| {
+            measured.tracks[0] = Track { unread: Some(unread), ..all_came(&plan, 0) };
+            measured.tracks[0].arrivals.remove(lost);
+            ledger(&plan, &measured).counts_wrong
+        };
+        // The count that came with the fourth of five is four, whatever came before it.
+        assert_eq!([3, 4, 5].map(|unread| wrong(unread, 4)), [1, 0, 0], "the last");
+        assert_eq!([4, 5].map(|unread| wrong(unread, 3)), [1, 0], "the one before it");
+    }
+
+    #[test]
     fn the_last_receiver_is_asked_where_all_got_it() {
         let mut plan = plan(3, 1, 4);
         plan.warmup = Duration::from_millis(5);
@@ -427,9 +450,18 @@ mod tests {
         }
         spoiled.extend(swapped);
         spoiled.extend(again);
+        // Told with the last that came: what was dropped before it is in it, what was dropped after it is not.
+        let (mine, last) = (|message: &u32| plan.is_for(*message, track.user), ours(&spoiled, plan, track.user));
+        track.unread = last.map(|last| (0..=last).filter(mine).count() as u64);
         track.arrivals = spoiled;
         ledger.lost += lost;
         ledger.streams_with_losses += u64::from(lost > 0);
+    }
+
+    /// The latest of a user's own messages that came.
+    fn ours(arrivals: &[Arrival], plan: &Plan, user: u32) -> Option<u32> {
+        let mine = arrivals.iter().map(|arrival| arrival.message).filter(|message| plan.is_for(*message, user));
+        mine.max()
     }
 
     fn mode() -> impl Strategy<Value = Mode> {

@@ -1,9 +1,12 @@
 //! What a run saw, before anything is computed of it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+
+use super::Plan;
 
 /// A point in a run: tens of microseconds after its first message was due, for 11 hours at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,24 +115,34 @@ pub struct ServerNow {
     /// User and system time so far, of all processes that it was.
     pub cpu_us: u64,
     pub rss_bytes: u64,
-    pub descriptors: u64,
+    /// `None` where they are not to be seen, as those of another user's process.
+    pub descriptors: Option<u64>,
 }
 
-/// A server's process over the run. Its memory a stream is the growth from before the first stream to when all are open.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A server's process over the run; `None` at a moment at which it was not to be seen. Its memory a stream is the growth
+/// from before the first stream to when all are open.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ServerUse {
-    pub before_streams: ServerNow,
-    pub all_open: ServerNow,
-    pub end: ServerNow,
+    pub before_streams: Option<ServerNow>,
+    /// When the first message was due.
+    pub all_open: Option<ServerNow>,
+    /// [`Measured::published_for`] later.
+    pub published: Option<ServerNow>,
+    /// When all was settled.
+    pub end: Option<ServerNow>,
     pub peak_rss_bytes: u64,
-    pub peak_descriptors: u64,
+    pub peak_descriptors: Option<u64>,
 }
 
-/// This process over the time in which it published.
+/// This process.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Generator {
-    /// Share of the time for which each thread had a CPU, from 0 to 1, by its name.
+    /// Share of the time in which it published for which each thread had a CPU, from 0 to 1, by its name. None where that
+    /// time was too short to tell.
     pub busy: BTreeMap<String, f64>,
+    /// Threads of which the system does not tell.
+    pub unseen: Vec<String>,
+    /// From the first message until all was settled.
     pub cpu_us: u64,
     /// Memory that a stream took: the growth until all were open.
     pub rss_a_stream: u64,
@@ -160,9 +173,20 @@ pub struct Measured {
     pub generator: Generator,
     pub server: Option<ServerUse>,
     pub acts: Vec<Act>,
-    /// Time in which messages were sent.
+    /// Time from the first message until the last was due, or until it was interrupted, as it really was.
     pub published_for: Duration,
     pub interrupted: bool,
+}
+
+/// A share of a time that is shorter than this says nothing: the system counts in hundredths of a second.
+pub const SHORT: Duration = Duration::from_millis(500);
+
+impl Measured {
+    /// What rates are of: from the end of the warm-up to that of the plan, which is told only a while after it, or to
+    /// the interrupt.
+    pub fn window(&self, plan: &Plan) -> RangeInclusive<Duration> {
+        plan.warmup..=self.published_for.min(plan.length())
+    }
 }
 
 /// How far a run is.

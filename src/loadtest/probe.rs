@@ -1,11 +1,12 @@
 //! Looks at everything once a second: what the threads count, and what the processes take.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use super::busy::Thread;
-use super::measured::{Generator, Second, ServerNow, ServerUse};
+use super::measured::{Generator, SHORT, Second, ServerNow, ServerUse};
 use super::process;
 
 /// The server's process, which may be another after a restart.
@@ -15,19 +16,24 @@ pub struct Server {
     /// CPU time of the processes before this one, and of this one when last seen.
     past_us: u64,
     last_us: u64,
-    pub peak_rss_bytes: u64,
-    pub peak_descriptors: u64,
+    /// That of what this process had started before it watched, and that was gone.
+    others_us: u64,
+    peak_rss_bytes: u64,
+    peak_descriptors: Option<u64>,
 }
 
 impl Server {
     pub fn watch(pid: Option<u32>) -> Self {
-        Self { pid, ..Self::default() }
+        Self { pid, others_us: process::gone_us().unwrap_or(0), ..Self::default() }
     }
 
-    /// From now on it is this process.
+    /// From now on it is this process, and the one before it, which this process had started, is gone.
     pub fn is_now(&mut self, pid: u32) {
         self.pid = Some(pid);
-        self.past_us += std::mem::take(&mut self.last_us);
+        let seen = self.past_us + std::mem::take(&mut self.last_us);
+        // What it took after it was last seen, to end, is known only now.
+        let all = process::gone_us().map_or(0, |gone| gone.saturating_sub(self.others_us));
+        self.past_us = seen.max(all);
     }
 
     pub fn look(&mut self) -> Option<ServerNow> {
@@ -43,15 +49,18 @@ impl Server {
         self.peak_rss_bytes > 0
     }
 
-    pub fn summed_up(&self, before_streams: ServerNow, all_open: ServerNow, end: ServerNow) -> ServerUse {
-        let (peak_rss_bytes, peak_descriptors) = (self.peak_rss_bytes, self.peak_descriptors);
-        ServerUse { before_streams, all_open, end, peak_rss_bytes, peak_descriptors }
+    /// The same over the run, with its peaks.
+    pub fn summed_up(&self, seen: ServerUse) -> ServerUse {
+        ServerUse { peak_rss_bytes: self.peak_rss_bytes, peak_descriptors: self.peak_descriptors, ..seen }
     }
 }
 
-/// This process, from when all streams were open.
+/// This process, from the first message on.
 pub struct Own {
+    begun: Instant,
     threads: Vec<Working>,
+    unseen: Vec<String>,
+    busy: BTreeMap<String, f64>,
     cpu_us: u64,
     rss_a_stream: u64,
     peak_rss_bytes: u64,
@@ -61,9 +70,16 @@ impl Own {
     /// Begins to count: `rss_before` is the memory before the first of so many streams.
     pub fn begin(threads: Vec<Thread>, rss_before: u64, streams: u32) -> Self {
         let now = process::now(std::process::id()).unwrap_or_default();
-        let threads = threads.into_iter().filter_map(Working::begin).collect();
-        let rss_a_stream = now.rss_bytes.saturating_sub(rss_before) / u64::from(streams.max(1));
-        Self { threads, cpu_us: now.cpu_us, rss_a_stream, peak_rss_bytes: now.rss_bytes }
+        let (seen, unseen): (Vec<Thread>, _) = threads.into_iter().partition(|thread| thread.cpu().is_some());
+        Self {
+            begun: Instant::now(),
+            threads: seen.into_iter().filter_map(Working::begin).collect(),
+            unseen: unseen.into_iter().map(|thread| thread.name).collect(),
+            busy: BTreeMap::new(),
+            cpu_us: now.cpu_us,
+            rss_a_stream: now.rss_bytes.saturating_sub(rss_before) / u64::from(streams.max(1)),
+            peak_rss_bytes: now.rss_bytes,
+        }
     }
 
     pub fn look(&mut self) {
@@ -72,17 +88,23 @@ impl Own {
         self.threads.iter_mut().for_each(Working::look);
     }
 
-    /// What it took over the time that it published.
-    pub fn end(&mut self, published_for: Duration) -> Generator {
+    /// No message is due any more: what the threads did until now is held against the time until now.
+    pub fn published(&mut self, now: Instant) {
+        let span = now.saturating_duration_since(self.begun);
+        if span >= SHORT {
+            self.look();
+            let share = |working: &Working| working.spent().as_secs_f64() / span.as_secs_f64();
+            self.busy = self.threads.iter().map(|working| (working.thread.name.clone(), share(working))).collect();
+        }
+    }
+
+    /// What it took until now.
+    pub fn end(mut self) -> Generator {
         self.look();
         let now = process::now(std::process::id()).unwrap_or_default();
-        let span = published_for.as_secs_f64().max(0.001);
-        let busy = self.threads.iter().map(|working| {
-            let spent = working.last.saturating_sub(working.before);
-            (working.thread.name.clone(), spent.as_secs_f64() / span)
-        });
         Generator {
-            busy: busy.collect(),
+            busy: self.busy,
+            unseen: self.unseen,
             cpu_us: now.cpu_us.saturating_sub(self.cpu_us),
             rss_a_stream: self.rss_a_stream,
             peak_rss_bytes: self.peak_rss_bytes.max(now.rss_bytes),
@@ -105,6 +127,10 @@ impl Working {
 
     fn look(&mut self) {
         self.last = self.thread.cpu().unwrap_or(self.last);
+    }
+
+    fn spent(&self) -> Duration {
+        self.last.saturating_sub(self.before)
     }
 }
 
@@ -139,5 +165,72 @@ impl Sums {
             max_us: at(1.0),
             server,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// The account of this thread, and of one that has not told which it is.
+    fn own() -> Own {
+        let (thread, name) = Thread::waiting("mine".to_owned());
+        name.tell();
+        Own::begin(vec![thread, Thread::waiting("unseen".to_owned()).0], 0, 1)
+    }
+
+    fn burn(time: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            std::hint::black_box(begun);
+        }
+    }
+
+    #[test]
+    fn what_threads_do_after_the_last_message_makes_them_no_busier() {
+        let mut own = own();
+        own.published(own.begun + 2 * SHORT);
+        let busy = own.busy.clone();
+        burn(Duration::from_millis(30));
+        own.look();
+        let generator = own.end();
+        assert_eq!((generator.busy, generator.unseen), (busy.clone(), vec!["unseen".to_owned()]));
+        assert!(busy["mine"] < 1.0, "{busy:?}");
+    }
+
+    #[test]
+    fn what_threads_did_is_held_against_the_time_that_passed() {
+        let mut own = own();
+        burn(Duration::from_millis(30));
+        own.published(own.begun + SHORT);
+        let short = own.busy["mine"];
+        own.published(own.begun + 1_000 * SHORT);
+        assert!(short > 0.0 && own.busy["mine"] < short / 10.0, "{short} and {:?}", own.busy);
+    }
+
+    #[test]
+    fn a_time_that_is_too_short_makes_nobody_busy() {
+        let mut own = own();
+        burn(Duration::from_millis(5));
+        own.published(own.begun + SHORT - Duration::from_millis(1));
+        assert_eq!(own.end().busy, BTreeMap::new());
+    }
+
+    #[test]
+    fn a_server_that_is_gone_took_what_it_took_to_the_end() {
+        let busy = "read go; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        let mut child = Command::new("sh").args(["-c", busy]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut server = Server::watch(Some(child.id()));
+        let before = server.look().unwrap().cpu_us;
+        // It goes on when it is let, and is not seen again.
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(server.look(), None);
+        server.is_now(std::process::id());
+        let own = process::now(std::process::id()).unwrap().cpu_us;
+        assert!(server.past_us > before + 20_000, "{} and {before}", server.past_us);
+        assert!(server.look().unwrap().cpu_us >= own + server.past_us);
     }
 }

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use super::descriptors;
 use super::disturb::Disturbance;
 use super::fault::{RunFault, reasons};
 use super::fleet::orders::{self, Teller};
 use super::fleet::{Fleet, Shared, Target};
-use super::measured::{Act, Measured, Now, Phase, Second, ServerNow, Track};
+use super::measured::{Act, Measured, Moment, Now, Phase, Second, ServerUse, Track};
 use super::pace::Pacer;
 use super::plan::Plan;
 use super::probe::{Own, Server, Sums};
@@ -84,8 +84,7 @@ struct Run {
     publisher: Publisher,
     disturbance: Disturbance,
     server: Server,
-    before_streams: ServerNow,
-    all_open: ServerNow,
+    seen: ServerUse,
     rss_before: u64,
     own: Option<Own>,
     sums: Sums,
@@ -111,12 +110,13 @@ impl Run {
             Watched::Spawned(spawned) => Some(spawned.pid()),
         };
         let mut watched = Server::watch(pid);
-        let before_streams = watched.look().unwrap_or_default();
-        let rss_before = process::now(std::process::id()).map_or(0, |now| now.rss_bytes);
+        let seen = ServerUse { before_streams: watched.look(), ..ServerUse::default() };
         let timeline = Timeline::default();
         let (teller, told) = orders::channel();
         let (pacer, due) = Pacer::launch(plan.clone(), profile.clone(), timeline.clone())?;
         let publisher = Publisher::launch(plan.clone(), profile.clone(), timeline.clone(), places, due, told.clone())?;
+        // With the table of all messages, which the publisher has made: what comes now is the streams'.
+        let rss_before = process::now(std::process::id()).map_or(0, |now| now.rss_bytes);
         let shared = || Shared {
             plan: plan.clone(),
             profile: profile.clone(),
@@ -137,8 +137,7 @@ impl Run {
             publisher,
             disturbance: Disturbance::of(server),
             server: watched,
-            before_streams,
-            all_open: ServerNow::default(),
+            seen,
             rss_before,
             own: None,
             sums: Sums::default(),
@@ -188,17 +187,14 @@ impl Run {
 
     /// Publishes what is due, and does meanwhile what the scenario has.
     async fn publish(&mut self, interrupted: &Shutdown) -> Result<(), RunFault> {
-        self.all_open = self.server.look().unwrap_or_default();
-        let mut threads: Vec<_> = self.fleet.readers.iter().map(|reader| reader.thread.clone()).collect();
-        threads.push(self.publisher.thread.clone());
-        threads.extend(self.pacer.as_ref().map(|pacer| pacer.thread.clone()));
-        self.own = Some(Own::begin(threads, self.rss_before, self.plan.streams));
         let start = Instant::now() + LEAD;
         self.began_at = self.clock.now() + i64::try_from(LEAD.as_millis()).unwrap_or(0);
         self.timeline.begin_at(start);
         let opened = self.seconds.last().map_or(0.0, |second| second.at_s.round() + 1.0);
         self.seconds.iter_mut().for_each(|second| second.at_s -= opened);
         let length = self.plan.length();
+        sleep_until(start.into()).await;
+        self.begin_account();
         let mut ticks = ticks_from(start);
         while self.timeline.since(Instant::now()) < length {
             tokio::select! {
@@ -211,14 +207,29 @@ impl Run {
             self.look(Phase::Publishing, start, length);
             self.disturb().await?;
         }
-        self.published_for = self.timeline.since(Instant::now());
+        let now = Instant::now();
+        self.published_for = self.timeline.since(now);
+        self.seen.published = self.server.look();
+        if let Some(own) = &mut self.own {
+            own.published(now);
+        }
         Ok(())
+    }
+
+    /// What the server and this process take counts from now on.
+    fn begin_account(&mut self) {
+        self.seen.all_open = self.server.look();
+        let mut threads: Vec<_> = self.fleet.readers.iter().map(|reader| reader.thread.clone()).collect();
+        threads.push(self.publisher.thread.clone());
+        threads.extend(self.pacer.as_ref().map(|pacer| pacer.thread.clone()));
+        self.own = Some(Own::begin(threads, self.rss_before, self.plan.streams));
     }
 
     async fn disturb(&mut self) -> Result<(), RunFault> {
         let now = self.timeline.since(Instant::now());
         let acts = self.disturbance.step(&self.plan, now, &self.orders, &mut self.server).await?;
-        let at = self.timeline.moment(Instant::now());
+        // The moment before it was done: what comes of it is later.
+        let at = Moment::at(now);
         self.acts.extend(acts.into_iter().map(|what| Act { at, what }));
         Ok(())
     }
@@ -308,15 +319,17 @@ impl Run {
 
     /// Ends everything that was started, and gathers what it saw.
     async fn end(mut self) -> Measured {
-        let generator = self.own.as_mut().map(|own| own.end(self.published_for)).unwrap_or_default();
-        let end = self.server.look().unwrap_or_default();
-        let watched = self.server.is_seen();
-        let server = watched.then(|| self.server.summed_up(self.before_streams, self.all_open, end));
-        let latencies = tally::merged(self.tallies());
+        let generator = self.own.take().map(Own::end).unwrap_or_default();
+        self.seen.end = self.server.look();
+        let server = self.server.is_seen().then(|| self.server.summed_up(self.seen));
+        let readers = self.fleet.readers.iter().map(|reader| reader.tally.clone());
+        let tallies: Vec<Arc<Tally>> = readers.chain([self.publisher.tally.clone()]).collect();
         let seconds = mem::take(&mut self.seconds);
         let acts = mem::take(&mut self.acts);
         let (began_at, published_for, interrupted) = (self.began_at, self.published_for, self.interrupted);
         let (tracks, outcome) = self.halt().await;
+        // Only now nothing more comes: latencies are of all that the tracks have.
+        let latencies = tally::merged(tallies.iter().map(Arc::as_ref));
         Measured {
             began_at,
             sent: outcome.sent,

@@ -6,7 +6,7 @@ use super::due::Due;
 use super::latency::latency;
 use super::ledger::settle;
 use super::recovery::recovery;
-use super::report::document::{Document, Environment, Latency, Ledger, PlanFacts, VERSION, Verdict};
+use super::report::document::{Document, Environment, Latency, Ledger, PlanFacts, Recovery, VERSION, Verdict};
 use super::verdict::{Rules, verdict};
 use super::{Measured, Plan, facts};
 
@@ -22,8 +22,9 @@ pub fn document(
     let settled = settle(plan, measured, &due);
     let recovered = recovery(plan, measured, &due);
     let mut latencies = latencies(measured);
-    let more = [("last_receiver", Some(&settled.last_receiver)), ("catch_up", recovered.as_ref().map(|(_, up)| up))];
-    latencies.extend(more.into_iter().filter_map(|(name, times)| Some((name.to_owned(), latency(times?)?))));
+    let more = [("last_receiver", &settled.last_receiver, 0), ("catch_up", &recovered.catch_up, recovered.never)];
+    latencies
+        .extend(more.into_iter().filter_map(|(name, times, never)| Some((name.to_owned(), latency(times, never)?))));
     let delivered = settled.ledger.delivered;
     let mut document = Document {
         lumen_loadtest: VERSION,
@@ -40,7 +41,7 @@ pub fn document(
         latencies,
         generator: facts::generator(measured, delivered),
         server: measured.server.as_ref().map(|server| facts::server(server, measured, delivered)),
-        recovery: recovered.map(|(recovery, _)| recovery),
+        recovery: recovered.recovery,
         acts: facts::acts(&measured.acts),
         seconds: facts::seconds(&measured.seconds),
         refusals: facts::most_frequent(&measured.refusals),
@@ -49,7 +50,7 @@ pub fn document(
     };
     document.figures = figures(plan, measured, settled.delivered_within, &document);
     document.thresholds = rules.judge(&document.figures);
-    document.notes = rules.notes(&document);
+    document.notes = rules.notes(&document).into_iter().chain(facts::notes(measured)).collect();
     (document.verdict, document.reasons) = verdict(&document, measured.interrupted);
     document
 }
@@ -64,7 +65,7 @@ fn latencies(measured: &Measured) -> BTreeMap<String, Latency> {
         ("slow_delivery", &of.slow_delivery),
         ("send_lag", &of.send_lag),
     ];
-    all.into_iter().filter_map(|(name, times)| Some((name.to_owned(), latency(times)?))).collect()
+    all.into_iter().filter_map(|(name, times)| Some((name.to_owned(), latency(times, 0)?))).collect()
 }
 
 /// Every figure that was measured.
@@ -75,23 +76,34 @@ fn figures(plan: &Plan, measured: &Measured, delivered_within: u64, document: &D
     put(&of_streams(plan, measured));
     put(&of_rates(plan, measured, delivered_within));
     put(&[("refused", measured.refusals.values().sum::<u64>() as f64)]);
+    put(&of_recovery(document.recovery.as_ref()));
     put(&of_processes(document));
     figures
 }
 
+/// What was not reached is no figure: a bound on it does not hold.
 fn of_latencies(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
     let parts = |(name, latency): (&String, &Latency)| {
         let values = [
-            ("p50", latency.p50 as f64),
-            ("p90", latency.p90 as f64),
-            ("p99", latency.p99 as f64),
-            ("p99.9", latency.p99_9 as f64),
-            ("max", latency.max as f64),
-            ("mean", latency.mean),
+            ("p50", 50.0, latency.p50 as f64),
+            ("p90", 90.0, latency.p90 as f64),
+            ("p99", 99.0, latency.p99 as f64),
+            ("p99.9", 99.9, latency.p99_9 as f64),
+            ("max", 100.0, latency.max as f64),
+            ("mean", 100.0, latency.mean),
         ];
-        values.map(|(part, value)| (format!("{name}.{part}"), value))
+        let reached = values.into_iter().filter(|(_, percent, _)| latency.reached(*percent));
+        reached.map(|(part, _, value)| (format!("{name}.{part}"), value)).collect::<Vec<_>>()
     };
     latencies.iter().flat_map(parts).collect()
+}
+
+/// When so many of the lost streams had caught up, where so many did.
+fn of_recovery(recovery: Option<&Recovery>) -> Vec<(&'static str, f64)> {
+    let times = recovery.map(|recovery| {
+        [("recovery.p50", recovery.p50), ("recovery.p99", recovery.p99), ("recovery.all", recovery.all)]
+    });
+    times.into_iter().flatten().filter_map(|(name, time)| Some((name, time? as f64))).collect()
 }
 
 fn of_ledger(ledger: &Ledger) -> [(&'static str, f64); 12] {
@@ -125,14 +137,13 @@ fn of_streams(plan: &Plan, measured: &Measured) -> [(&'static str, f64); 4] {
     ]
 }
 
-/// What happened in a second between the end of the warm-up and the last request: what a server that lags delivers
-/// later is not in it.
+/// What happened in a second of [`Measured::window`]: what a server that lags delivers later is not in it.
 fn of_rates(plan: &Plan, measured: &Measured, delivered_within: u64) -> Vec<(&'static str, f64)> {
-    let window = measured.published_for.saturating_sub(plan.warmup).as_secs_f64();
+    let within = measured.window(plan);
+    let window = within.end().saturating_sub(*within.start()).as_secs_f64();
     if window == 0.0 {
         return Vec::new();
     }
-    let within = plan.warmup..=measured.published_for;
     let begun = measured.sent.iter().filter(|sent| sent.begun.happened());
     let sent = begun.filter(|sent| within.contains(&sent.begun.since_start())).count();
     vec![("sent_per_s", sent as f64 / window), ("deliveries_per_s", delivered_within as f64 / window)]
@@ -149,10 +160,10 @@ fn of_processes(document: &Document) -> Vec<(&'static str, f64)> {
     if let Some(server) = &document.server {
         all.extend([
             ("server.cpu_us_a_delivery", server.cpu_us_a_delivery),
-            ("server.rss_a_stream", Some(server.rss_a_stream)),
+            ("server.rss_a_stream", server.rss_a_stream),
             ("server.peak_rss", Some(server.peak_rss_bytes as f64)),
-            ("server.descriptors", Some(server.peak_descriptors as f64)),
-            ("server.cpu", Some(server.cpu_share * 100.0)),
+            ("server.descriptors", server.peak_descriptors.map(|descriptors| descriptors as f64)),
+            ("server.cpu", server.cpu_share.map(|share| share * 100.0)),
         ]);
     }
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -167,6 +178,7 @@ mod tests {
     use super::super::figures::{figures, find};
     use super::super::measured::{Act, Generator, Second, ServerNow, ServerUse};
     use super::super::report::sample::sample;
+    use super::super::scenario::Scenario;
     use super::super::tally::record;
     use super::*;
 
@@ -215,33 +227,58 @@ mod tests {
 
     #[test]
     fn lost_streams_are_counted_and_recover() {
-        let plan = plan(2, 1, 200);
+        let mut plan = plan(2, 1, 200);
+        plan.scenario = Scenario::Storm { share: 0.5 };
         let mut measured = all_went_well(&plan);
         measured.tracks[0].lost = vec![ms(500), ms(600)];
         measured.tracks[0].opened.extend([ms(550), ms(650)]);
         measured.acts = vec![Act { at: ms(500), what: "1 stream cut".to_owned() }];
         let document = documented(&plan, &measured);
         assert_eq!(of(&document, &["streams.lost", "streams.reconnected"]), [2.0, 2.0].map(Some));
+        let times = ["recovery.p50", "recovery.all", "catch_up.max", "catch_up.mean"];
+        assert!(
+            of(&document, &times).iter().all(|time| time.is_some_and(|time| (time / 50_000.0 - 1.0).abs() < 0.001))
+        );
         assert_eq!(document.recovery.unwrap().caught_up, 1);
-        assert_eq!(document.latencies["catch_up"].count, 1);
+        assert_eq!(document.latencies["catch_up"].count, 2);
         assert_eq!((document.acts[0].at_s, document.acts[0].what.as_str()), (0.5, "1 stream cut"));
+    }
+
+    #[test]
+    fn a_stream_that_never_caught_up_has_no_time_that_could_be_bounded() {
+        let plan = plan(20, 1, 200);
+        let mut measured = all_went_well(&plan);
+        for track in &mut measured.tracks {
+            (track.lost, track.opened) = (vec![ms(500)], vec![ms(0), ms(550)]);
+        }
+        measured.tracks[7].opened.pop();
+        let bounds = ["catch_up.max<1h", "catch_up.p99<1h", "catch_up.p90<1h", "recovery.p50<1s", "recovery.all<1s"];
+        let bounds = bounds.map(|bound| bound.replace("1h", "60m").parse().unwrap());
+        let Document { plan: facts, environment, .. } = sample();
+        let document = document(&plan, facts, environment, &measured, &Rules::new(bounds.to_vec(), None));
+        let held: Vec<bool> = document.thresholds[..5].iter().map(|judged| judged.held).collect();
+        assert_eq!(held, [false, false, true, true, false]);
+        let latency = &document.latencies["catch_up"];
+        assert_eq!((latency.count, latency.never), (19, 1));
     }
 
     #[test]
     fn processes_are_counted_a_stream_and_a_delivery() {
         let plan = plan(4, 2, 200);
         let mut measured = all_went_well(&plan);
-        let now = |cpu_us, rss_bytes| ServerNow { cpu_us, rss_bytes, descriptors: 9 };
+        let now = |cpu_us, rss_bytes| Some(ServerNow { cpu_us, rss_bytes, descriptors: Some(9) });
         measured.published_for = Duration::from_secs(2);
         measured.server = Some(ServerUse {
             before_streams: now(1_000, 10_000),
             all_open: now(9_000, 18_000),
+            published: now(809_000, 77_000),
             end: now(1_009_000, 99_000),
             peak_rss_bytes: 100_000,
-            peak_descriptors: 77,
+            peak_descriptors: Some(77),
         });
         measured.generator = Generator {
             busy: [("a".to_owned(), 0.25), ("b".to_owned(), 0.5)].into(),
+            unseen: Vec::new(),
             cpu_us: 8_000,
             rss_a_stream: 3_000,
             peak_rss_bytes: 50_000,
@@ -252,9 +289,68 @@ mod tests {
         assert_eq!(of(&document, &server), [2_500.0, 2_000.0, 100_000.0, 77.0].map(Some));
         let generator = ["generator.busy", "generator.rss_a_stream", "generator.cpu_us_a_delivery"];
         assert_eq!(of(&document, &generator), [50.0, 3_000.0, 20.0].map(Some));
-        assert_eq!(of(&document, &["server.cpu", "refused"]), [50.0, 465.0].map(Some));
+        // What it took afterwards is a part of its deliveries' time, and not of the two seconds.
+        assert_eq!(of(&document, &["server.cpu", "refused"]), [40.0, 465.0].map(Some));
         assert_eq!(document.refusals.len(), 20);
         assert_eq!(document.refusals.values().min(), Some(&11));
+    }
+
+    #[test]
+    fn what_was_not_seen_of_a_server_is_no_figure_and_no_bound_on_it_holds() {
+        let plan = plan(4, 2, 200);
+        let mut measured = all_went_well(&plan);
+        let now = Some(ServerNow { cpu_us: 70, rss_bytes: 90, descriptors: None });
+        let server = ServerUse { before_streams: now, all_open: now, published: now, end: now, ..Default::default() };
+        let figures = ["server.cpu_us_a_delivery", "server.cpu", "server.rss_a_stream", "server.descriptors"];
+        let told = |server: ServerUse, measured: &mut Measured| {
+            measured.server = Some(ServerUse { peak_rss_bytes: 90, ..server });
+            let bounds = figures.map(|figure| format!("{figure}<9{}", if figure.ends_with("y") { "ms" } else { "" }));
+            let rules = Rules::new(bounds.map(|bound| bound.parse().unwrap()).to_vec(), None);
+            let Document { plan: facts, environment, .. } = sample();
+            let document = document(&plan, facts, environment, measured, &rules);
+            [0, 1, 2, 3].map(|n| document.thresholds[n].held)
+        };
+        assert_eq!(told(server, &mut measured), [true, true, true, false]);
+        assert_eq!(
+            told(ServerUse { end: None, ..server }, &mut measured),
+            [false, true, true, false],
+            "gone at the end"
+        );
+        let before = ServerUse { published: None, end: None, ..server };
+        assert_eq!(told(before, &mut measured), [false, false, true, false], "gone before");
+        let unseen = ServerUse { before_streams: None, ..server };
+        assert_eq!(told(unseen, &mut measured), [true, true, false, false], "not there at first");
+        assert_eq!(told(ServerUse::default(), &mut measured), [false; 4]);
+        measured.published_for = Duration::from_millis(499);
+        assert_eq!(told(server, &mut measured), [true, false, true, false], "too short for a share");
+    }
+
+    #[test]
+    fn rates_are_of_the_plans_time_and_not_of_the_tick_that_ended_it() {
+        let plan = plan(1, 1, 123);
+        let mut measured = all_went_well(&plan);
+        measured.published_for = Duration::from_millis(1_300);
+        // The last message, of 1.22 s, is there at 1.222 s.
+        let rates = ["sent_per_s", "deliveries_per_s"];
+        assert_eq!(of(&documented(&plan, &measured), &rates), [100.0, 100.0].map(Some));
+        measured.published_for = Duration::from_millis(1_000);
+        assert_eq!(of(&documented(&plan, &measured), &rates), [101.0, 100.0].map(Some), "interrupted");
+    }
+
+    #[test]
+    fn a_generator_whose_threads_were_not_seen_is_told() {
+        let plan = plan(1, 1, 100);
+        let mut measured = all_went_well(&plan);
+        measured.generator.busy.insert("pacer".to_owned(), 0.1);
+        assert_eq!(documented(&plan, &measured).notes, [""; 0]);
+        measured.generator.unseen = vec!["reader-0".to_owned(), "publisher".to_owned()];
+        let notes = documented(&plan, &measured).notes;
+        assert!(notes.len() == 1 && notes[0].contains("(reader-0, publisher)"), "{notes:?}");
+        measured.published_for = Duration::from_millis(80);
+        (measured.generator.unseen, measured.generator.busy) = Default::default();
+        let document = documented(&plan, &measured);
+        assert!(document.notes.len() == 1 && document.notes[0].contains("80 ms"), "{:?}", document.notes);
+        assert_eq!(of(&document, &["generator.busy"]), [None]);
     }
 
     #[test]
@@ -264,7 +360,7 @@ mod tests {
         let second = |at_s, cpu_us| Second {
             at_s,
             open: 3,
-            server: Some(ServerNow { cpu_us, rss_bytes: 7, descriptors: 1 }),
+            server: Some(ServerNow { cpu_us, rss_bytes: 7, descriptors: Some(1) }),
             ..Second::default()
         };
         measured.seconds = vec![second(-1.0, 100), second(1.0, 500_100), Second { at_s: 2.0, ..Second::default() }];
@@ -298,12 +394,14 @@ mod tests {
         let mut measured = all_went_well(&plan);
         measured.tracks[0].lost = vec![ms(500)];
         measured.tracks[0].opened.push(ms(550));
+        let now = Some(ServerNow::default());
         measured.server = Some(ServerUse {
-            before_streams: ServerNow::default(),
-            all_open: ServerNow::default(),
-            end: ServerNow::default(),
+            before_streams: now,
+            all_open: now,
+            published: now,
+            end: now,
             peak_rss_bytes: 1,
-            peak_descriptors: 1,
+            peak_descriptors: Some(1),
         });
         measured.generator.busy.insert("a".to_owned(), 0.1);
         let of = &mut measured.latencies;
@@ -318,10 +416,13 @@ mod tests {
         times.into_iter().for_each(|times| record(times, Duration::from_micros(70)));
         let all: BTreeSet<String> = figures().map(|figure| figure.name).collect();
         assert_eq!(documented(&plan, &measured).figures.into_keys().collect::<BTreeSet<_>>(), all);
-        // The sample has no slow readers, and all the rest.
+        // The sample has no slow readers and two streams that never caught up, and all the rest.
         let sampled: BTreeSet<String> = sample().figures.into_keys().collect();
         let lacking: Vec<&String> = all.difference(&sampled).collect();
-        assert!(lacking.iter().all(|figure| figure.starts_with("slow_delivery.")), "{lacking:?}");
+        let never = ["catch_up.max", "catch_up.mean", "catch_up.p99.9", "recovery.all"];
+        let (slow, others): (Vec<&String>, Vec<&String>) =
+            lacking.into_iter().partition(|figure| figure.starts_with("slow_delivery."));
+        assert_eq!((slow.len(), others), (6, never.map(str::to_owned).iter().collect()));
         assert!(sampled.iter().all(|figure| find(figure).is_some()));
     }
 }

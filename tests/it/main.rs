@@ -24,6 +24,7 @@ mod kills;
 mod lifecycle;
 mod loadtest;
 mod loadtest_bad_servers;
+mod loadtest_figures;
 mod loadtest_limits;
 mod loadtest_scenarios;
 mod loadtest_tls;

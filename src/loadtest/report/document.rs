@@ -21,7 +21,8 @@ pub struct Document {
     pub verdict: Verdict,
     /// Why it is not `passed`, a line each.
     pub reasons: Vec<String>,
-    /// What a reader should know besides, a line each: that the base's plan was another one. Changes no verdict.
+    /// What a reader should know besides, a line each: that the base's plan was another one, that how busy the generator
+    /// was is not known. Changes no verdict.
     #[serde(default)]
     pub notes: Vec<String>,
     pub thresholds: Vec<Judged>,
@@ -144,10 +145,15 @@ pub struct Ledger {
     pub examples: Vec<String>,
 }
 
-/// A distribution, in microseconds.
+/// A distribution, in microseconds. Percentiles are of all, those too that never came to an end: one that is among these
+/// is the longest that did, and is no figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
+    /// Those that came to an end.
     pub count: u64,
+    /// Those that did not: streams that never caught up.
+    #[serde(default)]
+    pub never: u64,
     pub mean: f64,
     pub p50: u64,
     pub p90: u64,
@@ -160,25 +166,35 @@ pub struct Latency {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorFacts {
-    /// Share of the time for which each thread had a CPU, by its name.
+    /// Share of the time in which messages were sent for which each thread had a CPU, by its name. Empty where that time
+    /// was too short, or the system does not tell; a note says so.
     pub busy: BTreeMap<String, f64>,
+    /// All that this process took from the first message until all was settled, by all deliveries.
     pub cpu_us_a_delivery: Option<f64>,
     pub rss_a_stream: u64,
     pub peak_rss_bytes: u64,
 }
 
+/// What was seen of the server's process; `null` where it was not to be seen when it had to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServerFacts {
+    /// All that it took from the first message until all was settled, by all deliveries.
     pub cpu_us_a_delivery: Option<f64>,
-    pub rss_a_stream: f64,
+    pub rss_a_stream: Option<f64>,
     pub peak_rss_bytes: u64,
-    pub peak_descriptors: u64,
-    pub cpu_share: f64,
+    pub peak_descriptors: Option<u64>,
+    /// Of one CPU, while messages were sent.
+    pub cpu_share: Option<f64>,
 }
 
-/// How streams that were lost came back. Times in microseconds from the first loss.
+/// How streams that were lost came back. Times in microseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recovery {
+    /// What times count from, and only losses after it do, of each stream the first. Where nothing is done at one moment,
+    /// every loss after the first message counts, from itself.
+    #[serde(default)]
+    pub after: Option<ActFact>,
+    /// Streams that were lost; without `after` one that was lost again counts again.
     pub streams: u64,
     pub back: u64,
     pub caught_up: u64,
@@ -186,7 +202,7 @@ pub struct Recovery {
     pub p50: Option<u64>,
     pub p99: Option<u64>,
     pub all: Option<u64>,
-    /// For its picture: time in microseconds after the first loss, streams that were open again, streams caught up.
+    /// For its picture: time, streams that were open again by then, streams that had caught up.
     pub curve: Vec<(u64, u64, u64)>,
 }
 
@@ -211,6 +227,14 @@ pub struct SecondFacts {
     pub server_rss_bytes: Option<u64>,
     /// Share of one CPU within it.
     pub server_cpu: Option<f64>,
+}
+
+impl Latency {
+    /// Whether so many per cent of all came to an end.
+    pub fn reached(&self, percent: f64) -> bool {
+        let all = (self.count + self.never) as f64;
+        self.never == 0 || (percent / 100.0 * all).ceil() <= self.count as f64
+    }
 }
 
 #[cfg(test)]

@@ -54,10 +54,10 @@ pub fn sample() -> Document {
         },
         server: Some(ServerFacts {
             cpu_us_a_delivery: Some(21.7),
-            rss_a_stream: 1_733.4,
+            rss_a_stream: Some(1_733.4),
             peak_rss_bytes: 61_865_984,
-            peak_descriptors: 5_031,
-            cpu_share: 0.47,
+            peak_descriptors: Some(5_031),
+            cpu_share: Some(0.47),
         }),
         recovery: Some(recovery()),
         acts: vec![
@@ -158,7 +158,10 @@ fn latencies() -> BTreeMap<String, Latency> {
         ("send_lag", 14_000, 24, 910),
         ("catch_up", 1_498, 410_000, 1_180_000),
     ];
-    all.into_iter().map(|(name, count, p50, max)| (name.to_owned(), latency(count, p50, max))).collect()
+    let mut all: BTreeMap<String, Latency> =
+        all.into_iter().map(|(name, count, p50, max)| (name.to_owned(), latency(count, p50, max))).collect();
+    all.entry("catch_up".to_owned()).and_modify(|catch_up| catch_up.never = 2);
+    all
 }
 
 /// A distribution with a tail: each further nine of the percentile is the same step on a logarithmic scale.
@@ -170,7 +173,7 @@ fn latency(count: u64, p50: u64, max: u64) -> Latency {
     };
     let percentiles = [0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100.0];
     let curve = percentiles.map(|percentile| (percentile, at(percentile).min(max))).to_vec();
-    Latency { count, mean: p50 as f64 * 1.4, p50, p90: at(90.0), p99: at(99.0), p99_9: at(99.9), max, curve }
+    Latency { count, never: 0, mean: p50 as f64 * 1.4, p50, p90: at(90.0), p99: at(99.0), p99_9: at(99.9), max, curve }
 }
 
 fn figures(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
@@ -194,6 +197,8 @@ fn figures(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
         ("streams.reconnected", 1_500.0),
         ("sent_per_s", 500.0),
         ("deliveries_per_s", 499.6),
+        ("recovery.p50", 410_000.0),
+        ("recovery.p99", 1_170_000.0),
         ("generator.busy", 61.0),
         ("generator.rss_a_stream", 3_174.0),
         ("generator.cpu_us_a_delivery", 14.2),
@@ -205,10 +210,16 @@ fn figures(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
     ];
     let mut figures: BTreeMap<String, f64> = counts.map(|(name, value)| (name.to_owned(), value)).into();
     for (name, latency) in latencies {
-        let values = [("p50", latency.p50), ("p90", latency.p90), ("p99", latency.p99), ("p99.9", latency.p99_9)];
-        figures.extend(values.map(|(which, value)| (format!("{name}.{which}"), value as f64)));
-        figures.insert(format!("{name}.max"), latency.max as f64);
-        figures.insert(format!("{name}.mean"), latency.mean);
+        let values = [
+            ("p50", 50.0, latency.p50 as f64),
+            ("p90", 90.0, latency.p90 as f64),
+            ("p99", 99.0, latency.p99 as f64),
+            ("p99.9", 99.9, latency.p99_9 as f64),
+            ("max", 100.0, latency.max as f64),
+            ("mean", 100.0, latency.mean),
+        ];
+        let reached = values.into_iter().filter(|(_, percent, _)| latency.reached(*percent));
+        figures.extend(reached.map(|(which, _, value)| (format!("{name}.{which}"), value)));
     }
     figures
 }
@@ -220,6 +231,7 @@ fn recovery() -> Recovery {
     };
     let curve = (0..=60).map(point).collect();
     Recovery {
+        after: Some(ActFact { at_s: CUT_S, what: "1,500 streams cut".to_owned() }),
         streams: 1_500,
         back: 1_500,
         caught_up: 1_498,

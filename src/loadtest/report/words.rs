@@ -171,8 +171,13 @@ pub fn latencies(document: &Document) -> Vec<(&str, &Latency)> {
 pub const QUANTILES: [&str; 6] = ["p50", "p90", "p99", "p99.9", "max", "count"];
 
 pub fn quantiles(latency: &Latency) -> [String; 6] {
-    let Latency { p50, p90, p99, p99_9, max, count: number, .. } = latency;
-    [micros(*p50), micros(*p90), micros(*p99), micros(*p99_9), micros(*max), count(*number)]
+    let Latency { p50, p90, p99, p99_9, max, count: number, never, .. } = latency;
+    let of = |percent: f64, value: u64| if latency.reached(percent) { micros(value) } else { "never".to_owned() };
+    let number = match never {
+        0 => count(*number),
+        never => format!("{} of {}", count(*number), count(number + never)),
+    };
+    [of(50.0, *p50), of(90.0, *p90), of(99.0, *p99), of(99.9, *p99_9), of(100.0, *max), number]
 }
 
 /// The ledger: sent and what came of it, delivered, and the faults.
@@ -235,12 +240,10 @@ pub fn server(document: &Document) -> Vec<Fact> {
     let Some(server) = &document.server else { return Vec::new() };
     let mut facts: Vec<Fact> = Vec::new();
     facts.extend(server.cpu_us_a_delivery.map(|cpu| (Unit::Time.shown(cpu), "of CPU a delivery".to_owned())));
-    facts.extend([
-        (share(server.cpu_share), "of one CPU".to_owned()),
-        (bytes(server.rss_a_stream), "a stream".to_owned()),
-        (bytes(server.peak_rss_bytes as f64), "at the most".to_owned()),
-        (count(server.peak_descriptors), "descriptors at the most".to_owned()),
-    ]);
+    facts.extend(server.cpu_share.map(|cpu| (share(cpu), "of one CPU".to_owned())));
+    facts.extend(server.rss_a_stream.map(|memory| (bytes(memory), "a stream".to_owned())));
+    facts.push((bytes(server.peak_rss_bytes as f64), "at the most".to_owned()));
+    facts.extend(server.peak_descriptors.map(|number| (count(number), "descriptors at the most".to_owned())));
     facts
 }
 
@@ -267,7 +270,7 @@ pub fn recovery(document: &Document) -> Vec<Fact> {
         None => ("never".to_owned(), whom.to_owned()),
     };
     vec![
-        fact(recovery.streams, "streams lost"),
+        fact(recovery.streams, if recovery.after.is_some() { "streams lost" } else { "losses, each from itself" }),
         fact(recovery.back, "back"),
         fact(recovery.caught_up, "caught up"),
         until(recovery.p50, "half"),

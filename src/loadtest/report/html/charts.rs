@@ -164,7 +164,11 @@ fn recovery(recovery: &Recovery) -> Option<Figure> {
         lines,
         marks: marks.into_iter().flatten().collect(),
     };
-    let note = "Streams after the first loss: open again, and with every message that they had missed.".to_owned();
+    let from = match &recovery.after {
+        Some(act) => format!("Streams since {}, when this was done: {}.", words::seconds(act.at_s), act.what),
+        None => "Lost streams, each since its own loss.".to_owned(),
+    };
+    let note = format!("{from} Open again, and with every message that they had missed.");
     Some(Figure { title: "Recovery", note, chart })
 }
 
