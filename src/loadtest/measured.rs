@@ -140,7 +140,7 @@ pub struct Generator {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Act {
     pub at: Moment,
-    /// In a few words: `500 streams cut`.
+    /// In a few words: `500 of 1000 streams were cut`.
     pub what: String,
 }
 
@@ -159,6 +159,8 @@ pub struct Measured {
     pub seconds: Vec<Second>,
     pub generator: Generator,
     pub server: Option<ServerUse>,
+    /// What became of a server of the run's own that is gone.
+    pub server_gone: Option<String>,
     pub acts: Vec<Act>,
     /// Time in which messages were sent.
     pub published_for: Duration,
