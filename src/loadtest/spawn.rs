@@ -142,7 +142,7 @@ fn serve(dir: &Path, listen: SocketAddr) -> io::Result<Serving> {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LUMEN_")) {
         command.env_remove(name);
     }
-    command.args(["serve", "--json", "--quiet", "--listen", &listen.to_string()]);
+    command.args(["serve", "--json", "--quiet", "--until-stdin-ends", "--listen", &listen.to_string()]);
     command.arg("--config").arg(dir.join(CONFIG)).arg("--data-dir").arg(dir.join("data"));
     Serving::launch(command, dir.join(LOG))
 }

@@ -180,6 +180,19 @@ async fn ended_by(name: &str) {
     assert_eq!((done.code, server.exists()), (Some(130), false), "{done:?}");
 }
 
+#[tokio::test]
+async fn a_server_does_not_outlive_a_run_that_is_killed() {
+    let mut own = Own::start("--rate 20/s --duration 60s");
+    own.published().await;
+    own.running.signal("KILL");
+    let ended = patience::within(async {
+        while !own.servers().is_empty() {
+            patience::pause(Duration::from_millis(20)).await;
+        }
+    });
+    ended.await.expect("a server that ends");
+}
+
 /// The server is stopped as early as it is seen: most often before it listens.
 async fn ended_while_the_server_starts() {
     let own = Own::start("--duration 60s");

@@ -41,7 +41,8 @@ impl Serving {
         let stderr = File::options().create(true).append(true).open(&log)?;
         let log_begins = usize::try_from(stderr.metadata()?.len()).unwrap_or(usize::MAX);
         // In a group of its own, so that Ctrl-C is for the run to handle.
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).process_group(0);
+        // Its stdin ends with this process, whatever ends that.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).process_group(0);
         let mut process = command.spawn()?;
         let stdout = process.stdout.take().map(OwnedFd::from).ok_or(io::ErrorKind::BrokenPipe);
         let stdout = stdout.map_err(io::Error::from).and_then(pipe::Receiver::from_owned_fd);
