@@ -17,7 +17,6 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use clap::error::ErrorKind;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 
 use super::term::{Interrupt, Notes, Out};
 use super::usage;
@@ -41,7 +40,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
         return figures::list(global).await;
     }
     // A server of the run's own would stay behind.
-    let mut interrupt = Interrupt::listen_to_termination_too()?;
+    let mut interrupt = Interrupt::listen_to_all_that_end()?;
     let checked = plan::checked(options, global)?;
     let rules = rules::read(&options.verdict)?;
     // Asked here too, before a server is started for it.
@@ -49,7 +48,10 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     descriptors::places(checked.plan.streams, open_files)?;
     let outputs = Outputs::open(&options.verdict)?;
     let mut notes = Notes::new(global.quiet);
-    let (load, url) = load(options, global, &checked).await?;
+    let (load, url) = tokio::select! {
+        load = load(options, global, &checked) => load?,
+        () = interrupt.come() => return Ok(Exit::Interrupted),
+    };
     let facts = checked.facts(load.profile.name(), &url);
     let plan = load.plan.clone();
     notes.say(&format!("run {}, seed {}: {url}", plan.run.as_str(), plan.seed));
@@ -83,8 +85,7 @@ async fn twice(interrupt: &mut Interrupt, interrupted: &Shutdown) {
 async fn load(options: &Options, global: &Global, checked: &Checked) -> anyhow::Result<(Load, String)> {
     let plan = &checked.plan;
     let (server, profile, url) = if options.which.spawn {
-        // It neither panics nor is it cancelled.
-        let spawned = spawn_blocking(Spawned::start).await??;
+        let spawned = Spawned::start().await?;
         let (url, key) = (spawned.url(), Home::existing(spawned.data_dir())?.key());
         let own = profile::Spawned { url: url.parse()?, key };
         let profile = profile::build(options, global, plan, Some(&own))?;

@@ -58,7 +58,7 @@ pub fn checked(options: &Options, global: &Global) -> anyhow::Result<Checked> {
         schedule,
         ramp: load.ramp.per_second(),
         warmup: Duration::ZERO,
-        settle: options.verdict.settle,
+        settle: meanwhile::settle(options),
         late: options.verdict.late,
         payload_bytes: load.payload_bytes as usize,
         scenario: Scenario::Steady,
@@ -66,7 +66,7 @@ pub fn checked(options: &Options, global: &Global) -> anyhow::Result<Checked> {
     };
     plan.warmup = warmup(load, plan.length())?;
     let opening = Duration::from_secs_f64(f64::from(plan.streams) / plan.ramp);
-    plan.scenario = meanwhile::checked(options, opening, plan.length()).map_err(conflict)?;
+    plan.scenario = meanwhile::checked(options, opening, &plan).map_err(conflict)?;
     Ok(Checked { plan, replay })
 }
 
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(planned("--mode audience --audience 7").mode, Mode::Audience(7));
         assert_eq!(
             planned("--streams 5000 --scenario expire").scenario,
-            Scenario::Expire { ttl: Duration::from_millis(17_500) }
+            Scenario::Expire { ttl: Duration::from_millis(17_200) }
         );
     }
 
