@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::badserver::{BadServer, Fault};
 use crate::support::child::Child;
-use crate::support::command::{Done, Running};
+use crate::support::command::{Done, Running, sh};
 use crate::support::http::{Api, ok};
 use crate::support::loaded::{COUNTED, Loaded, MESSAGES, loaded, loadtest};
 use crate::support::patience;
@@ -69,10 +69,16 @@ struct Own {
 }
 
 impl Own {
+    /// SIGHUP ends it, whatever started this test.
     fn start(words: &str) -> Self {
+        Self::start_by("env --default-signal=HUP", words)
+    }
+
+    fn start_by(command: &str, words: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let running = loadtest(&format!("--spawn --users 1 --streams 10 {words}")).env("TMPDIR", directory.path());
-        Self { running: running.start(), directory }
+        let lumen = env!("CARGO_BIN_EXE_lumen");
+        let line = format!("{command} {lumen} loadtest --json --spawn --users 1 --streams 10 {words}");
+        Self { running: sh(&line).env("TMPDIR", directory.path()).start(), directory }
     }
 
     /// Where the server lives.
@@ -133,7 +139,7 @@ fn signal(name: &str, process: &Path) {
 
 #[tokio::test]
 async fn a_server_that_is_gone_is_what_the_run_tells() {
-    tokio::join!(never_back(), ended_by_itself());
+    tokio::join!(never_back(), ended_by_itself(), ended_while_streams_are_opened());
 }
 
 async fn never_back() {
@@ -158,6 +164,17 @@ async fn ended_by_itself() {
     gone(&run, ended);
 }
 
+async fn ended_while_streams_are_opened() {
+    let mut own = Own::start("--ramp 1/s");
+    own.running.until_said("run ").await;
+    signal("KILL", &own.server().await);
+    let done = own.ended().await;
+    let last = done.stderr.lines().last().unwrap_or_default();
+    assert_eq!((done.code, done.lines.len()), (Some(1), 0), "{done:?}");
+    assert!(last.starts_with("error: the server ended by itself (signal: 9 (SIGKILL)): "), "{last}");
+    assert!(last.ends_with("; nothing was published"), "{last}");
+}
+
 /// The run has all that it saw, and why it is missed.
 fn gone(run: &Loaded, why: &str) {
     assert_eq!((run.code, run.document.verdict), (Some(99), Verdict::Missed), "{run:#?}");
@@ -169,6 +186,14 @@ fn gone(run: &Loaded, why: &str) {
 #[tokio::test]
 async fn whatever_ends_a_run_its_own_server_ends_with_it() {
     tokio::join!(ended_by("HUP"), ended_by("QUIT"), ended_while_the_server_starts(), ended_while_the_server_ends());
+}
+
+#[tokio::test]
+async fn a_run_outlives_a_terminal_that_it_was_told_not_to_mind() {
+    let mut own = Own::start_by("env --ignore-signal=HUP", "--rate 20/s --duration 2s --warmup 1999ms");
+    own.running.until_said("run ").await;
+    own.running.signal("HUP");
+    Loaded::of(own.ended().await).held().all_came(MESSAGES, MESSAGES * 10);
 }
 
 async fn ended_by(name: &str) {
