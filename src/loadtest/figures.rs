@@ -52,7 +52,7 @@ const PARTS: [(&str, &str); 6] = [
 ];
 
 #[rustfmt::skip]
-const OTHERS: [(&str, Unit, Worse, &str); 30] = [
+const OTHERS: [(&str, Unit, Worse, &str); 31] = [
     ("sent", Unit::Count, Worse::Less, "messages whose request was begun"),
     ("acknowledged", Unit::Count, Worse::Less, "messages that the server accepted"),
     ("unacknowledged", Unit::Count, Worse::More, "messages that were due and never accepted"),
@@ -70,6 +70,7 @@ const OTHERS: [(&str, Unit, Worse, &str); 30] = [
     ("streams.failed", Unit::Count, Worse::More, "streams that were not"),
     ("streams.lost", Unit::Count, Worse::More, "times that an open stream ended, by whomever"),
     ("streams.reconnected", Unit::Count, Worse::Less, "times that a stream was open again"),
+    ("streams.disturbed", Unit::Count, Worse::Less, "streams that the scenario was done to"),
     ("sent_per_s", Unit::PerSecond, Worse::Less, "requests begun in a second, after the warm-up"),
     ("deliveries_per_s", Unit::PerSecond, Worse::Less, "deliveries in a second while publishing, after the warm-up"),
     ("recovery.p50", Unit::Time, Worse::More, "time after a storm, a deploy or a crash until half of the lost streams had caught up"),
@@ -216,7 +217,7 @@ mod tests {
     fn each_figure_is_there_once_and_says_what_it_is() {
         let names: BTreeSet<String> = figures().map(|figure| figure.name).collect();
         assert_eq!(names.len(), figures().count());
-        assert_eq!(names.len(), 8 * 6 + 30);
+        assert_eq!(names.len(), 8 * 6 + 31);
         assert!(figures().all(|figure| !figure.what.is_empty()));
         assert_eq!(find("delivery.p99.9").unwrap().what, format!("99.9th percentile: {}", LATENCIES[3].1));
         assert_eq!(find("delivery"), None);

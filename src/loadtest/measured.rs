@@ -13,6 +13,9 @@ use super::Plan;
 pub struct Moment(u32);
 
 impl Moment {
+    /// When the first message was due; and all that was before, while streams were opened.
+    pub const START: Moment = Moment(0);
+
     /// Of what did not happen. Later than all others.
     pub const NEVER: Moment = Moment(u32::MAX);
 
@@ -22,6 +25,11 @@ impl Moment {
 
     pub fn happened(self) -> bool {
         self != Self::NEVER
+    }
+
+    /// Whether it is after the first message was due.
+    pub fn started(self) -> bool {
+        self > Self::START
     }
 
     pub fn since_start(self) -> Duration {

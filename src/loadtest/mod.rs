@@ -13,6 +13,7 @@ pub mod descriptors;
 mod dice;
 mod disturb;
 mod due;
+mod exercised;
 mod facts;
 mod fault;
 pub mod figures;

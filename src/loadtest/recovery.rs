@@ -83,7 +83,7 @@ fn comebacks(measured: &Measured, mine: &[u32], track: &Track, came: &mut Came) 
         caught_up: caught_up.get(n).copied().filter(|at| at.happened()),
     });
     // While streams are opened, nothing can be missed.
-    each.filter(|comeback| comeback.lost > Moment::at(Duration::ZERO)).collect()
+    each.filter(|comeback| comeback.lost.started()).collect()
 }
 
 fn told(act: Option<&Act>, comebacks: &[(Moment, Comeback)]) -> Recovery {

@@ -8,7 +8,7 @@ use super::ledger::settle;
 use super::recovery::recovery;
 use super::report::document::{Document, Environment, Latency, Ledger, PlanFacts, Recovery, VERSION, Verdict};
 use super::verdict::{Rules, verdict};
-use super::{Measured, Plan, facts};
+use super::{Measured, Plan, exercised, facts};
 
 /// All that is to be said of a run.
 pub fn document(
@@ -51,6 +51,7 @@ pub fn document(
     document.figures = figures(plan, measured, settled.delivered_within, &document);
     document.thresholds = rules.judge(&document.figures);
     document.notes = rules.notes(&document).into_iter().chain(facts::notes(measured)).collect();
+    document.notes.extend(exercised::note(plan, measured, &due));
     (document.verdict, document.reasons) = verdict(&document, measured.interrupted);
     if let Some(gone) = &measured.server_gone {
         // A run that lost its own server is no success, whatever its thresholds say.
@@ -129,17 +130,19 @@ fn of_ledger(ledger: &Ledger) -> [(&'static str, f64); 12] {
     .map(|(name, count)| (name, count as f64))
 }
 
-fn of_streams(plan: &Plan, measured: &Measured) -> [(&'static str, f64); 4] {
+fn of_streams(plan: &Plan, measured: &Measured) -> Vec<(&'static str, f64)> {
     let tracks = &measured.tracks;
     let open = tracks.iter().filter(|track| facts::fault(track).is_none()).count();
     let lost: usize = tracks.iter().map(|track| track.lost.len()).sum();
     let reconnected: usize = tracks.iter().map(|track| track.opened.len().saturating_sub(1)).sum();
-    [
+    let mut all = vec![
         ("streams.open", open as f64),
         ("streams.failed", f64::from(plan.streams) - open as f64),
         ("streams.lost", lost as f64),
         ("streams.reconnected", reconnected as f64),
-    ]
+    ];
+    all.extend(exercised::streams(plan, measured).map(|streams| ("streams.disturbed", streams as f64)));
+    all
 }
 
 /// What happened in a second of [`Measured::window`]: what a server that lags delivers later is not in it.
@@ -399,6 +402,21 @@ mod tests {
     }
 
     #[test]
+    fn a_scenario_that_took_place_on_no_stream_never_passes() {
+        let mut plan = plan(4, 2, 200);
+        plan.scenario = Scenario::Expire { ttl: Duration::from_secs(1) };
+        let mut measured = all_went_well(&plan);
+        let document = documented(&plan, &measured);
+        assert!(document.thresholds.iter().all(|judged| judged.held));
+        assert_eq!(document.verdict, Verdict::Missed);
+        assert_eq!(of(&document, &["streams.disturbed"]), [Some(0.0)]);
+        measured.tracks[1].lost = vec![ms(1_200)];
+        measured.tracks[1].opened.push(ms(1_210));
+        let document = documented(&plan, &measured);
+        assert_eq!((document.verdict, document.notes.len()), (Verdict::Passed, 1));
+    }
+
+    #[test]
     fn an_interrupted_run_is_one() {
         let plan = plan(1, 1, 5);
         let mut measured = all_went_well(&plan);
@@ -408,7 +426,8 @@ mod tests {
 
     #[test]
     fn every_figure_comes_from_somewhere_and_no_other_does() {
-        let plan = plan(2, 1, 200);
+        let mut plan = plan(2, 1, 200);
+        plan.scenario = Scenario::Expire { ttl: Duration::from_secs(1) };
         let mut measured = all_went_well(&plan);
         measured.tracks[0].lost = vec![ms(500)];
         measured.tracks[0].opened.push(ms(550));

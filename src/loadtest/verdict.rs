@@ -47,7 +47,9 @@ pub fn verdict(document: &Document, interrupted: bool) -> (Verdict, Vec<String>)
         let (sent, planned) = (document.ledger.sent, document.plan.messages);
         format!("it was interrupted when {sent} of {planned} messages were sent: what was on its way counts as lost")
     });
-    let mut missed: Vec<String> = nothing_delivered(document).into_iter().collect();
+    // What was interrupted may not have come to it.
+    let undone = not_exercised(document).filter(|_| !interrupted);
+    let mut missed: Vec<String> = nothing_delivered(document).into_iter().chain(undone).collect();
     missed.extend(document.thresholds.iter().filter(|judged| !judged.held).map(reason));
     let void: Vec<String> = lagged(document).into_iter().chain(busy(document)).collect();
     let verdict = match (&early, missed.is_empty(), void.is_empty()) {
@@ -78,6 +80,18 @@ fn nothing_delivered(document: &Document) -> Option<String> {
         (.., due) => format!("all of {due} deliveries that were due are missing"),
     };
     Some(format!("nothing was delivered: {why}"))
+}
+
+/// A scenario that was done to no stream proves nothing either.
+fn not_exercised(document: &Document) -> Option<String> {
+    let undone = document.figures.get("streams.disturbed").is_some_and(|streams| *streams == 0.0);
+    let why = match document.plan.scenario.as_str() {
+        "storm" => "no stream was cut: take a larger --share, or more --streams",
+        "slow" => "no stream read slowly: take a larger --share, or more --streams",
+        "expire" => "no stream was ended when its token was to end: the server takes no notice of that",
+        _ => "no stream was lost when the server ended",
+    };
+    undone.then(|| format!("the scenario '{}' did not take place: {why}", document.plan.scenario))
 }
 
 fn lagged(document: &Document) -> Option<String> {
@@ -191,6 +205,27 @@ mod tests {
                     take fewer --users";
         assert_eq!(nothing(5, 5, 0), away);
         assert_eq!(nothing(5, 5, 7), "nothing was delivered: all of 7 deliveries that were due are missing");
+    }
+
+    #[test]
+    fn a_scenario_that_was_done_to_nobody_is_missed_whatever_was_asked() {
+        for (scenario, told) in
+            [("storm", "cut"), ("slow", "read slowly"), ("expire", "token"), ("crash", "server ended")]
+        {
+            let change = |document: &mut Document| {
+                document.plan.scenario = scenario.to_owned();
+                document.figures.insert("streams.disturbed".to_owned(), 0.0);
+            };
+            let (is, reasons) = with(change);
+            assert_eq!(is, Verdict::Missed);
+            let begins = format!("the scenario '{scenario}' did not take place: no stream ");
+            assert!(reasons.len() == 1 && reasons[0].starts_with(&begins) && reasons[0].contains(told), "{reasons:?}");
+            let mut early = good();
+            change(&mut early);
+            assert_eq!(verdict(&early, true).1.len(), 1, "it may not have come to it");
+        }
+        let none = with(|document| document.figures.retain(|name, _| name != "streams.disturbed"));
+        assert_eq!(none.0, Verdict::Passed);
     }
 
     #[test]

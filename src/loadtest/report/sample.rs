@@ -195,6 +195,7 @@ fn figures(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
         ("streams.failed", 2.0),
         ("streams.lost", 1_500.0),
         ("streams.reconnected", 1_500.0),
+        ("streams.disturbed", 1_500.0),
         ("sent_per_s", 500.0),
         ("deliveries_per_s", 499.6),
         ("recovery.p50", 410_000.0),

@@ -228,6 +228,7 @@ pub fn streams(document: &Document) -> Vec<Fact> {
         ("streams.failed", "failed"),
         ("streams.lost", "lost meanwhile"),
         ("streams.reconnected", "reconnected"),
+        ("streams.disturbed", "disturbed by the scenario"),
     ];
     figures(document, &told)
 }
