@@ -322,6 +322,30 @@ async fn interrupted_twice() {
 }
 
 #[tokio::test]
+async fn a_reader_that_stalls_keeps_no_interrupt_from_being_heard() {
+    let directory = Temporary::make();
+    let [pipe, report] = ["pipe", "report"].map(|name| directory.path().join(name));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // It is open, and nobody reads it.
+    let _stalls = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let server = Child::start().await;
+    let words = format!("--json --streams 1 {COUNTED} --url {} --data-dir {}", server.url(), server.dir().display());
+    // More than a pipe holds.
+    let thresholds = "--threshold 'sent>=0' ".repeat(1_000);
+    let line = format!("{} loadtest {words} {thresholds}", env!("CARGO_BIN_EXE_lumen"));
+    let running = sh(&format!("{line} --report {} > {}", report.display(), pipe.display())).start();
+    let written = || fs::read_to_string(&report).is_ok_and(|page| page.trim_end().ends_with("</html>"));
+    let told = patience::within(async {
+        while !written() {
+            patience::pause(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    told.await.expect("a report, which comes before the document");
+    running.signal("INT");
+    assert_eq!(running.wait().await.code, Some(130));
+}
+
+#[tokio::test]
 async fn a_server_that_is_killed_is_no_success_unless_it_is_back_in_time() {
     tokio::join!(killed_for_good(), killed_and_back());
 }
