@@ -44,10 +44,10 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let mut interrupt = Interrupt::listen_to_termination_too()?;
     let checked = plan::checked(options, global)?;
     let rules = rules::read(&options.verdict)?;
+    let profile = profile::of_another(options, global, &checked.plan)?;
     // Asked here too, before a server is started for it.
     let open_files = descriptors::raised();
     descriptors::places(checked.plan.streams, open_files)?;
-    let profile = profile::of_another(options, global, &checked.plan)?;
     let outputs = Outputs::open(&options.verdict)?;
     let mut notes = Notes::new(global.quiet);
     let (load, servers) = load(options, global, &checked, profile).await?;
