@@ -50,6 +50,7 @@ pub fn checked(options: &Options, global: &Global) -> anyhow::Result<Checked> {
         }
         None => (even(load)?, Crowd::of(load).map_err(conflict)?, None),
     };
+    check_ramp(load, crowd.streams)?;
     let mut plan = Plan {
         run: RunId::new(random::bytes()),
         seed: load.seed.unwrap_or_else(|| u64::from_le_bytes(random::bytes()) >> (u64::BITS - SEED_BITS)),
@@ -66,7 +67,7 @@ pub fn checked(options: &Options, global: &Global) -> anyhow::Result<Checked> {
         threads: threads(load),
     };
     plan.warmup = warmup(load, plan.length())?;
-    let opening = opening(load, plan.streams)?;
+    let opening = Duration::from_secs_f64(f64::from(plan.streams) / plan.ramp);
     plan.scenario = meanwhile::checked(options, opening, plan.length()).map_err(conflict)?;
     Ok(Checked { plan, replay })
 }
@@ -177,14 +178,13 @@ fn even(load: &Load) -> Result<Schedule, clap::Error> {
     Ok(Schedule::Even { rate, messages: messages as u32 })
 }
 
-/// How long the streams are opened.
-fn opening(load: &Load, streams: u32) -> Result<Duration, clap::Error> {
-    let opening = Duration::from_secs_f64(f64::from(streams) / load.ramp.per_second());
-    if opening > LONGEST {
-        let (ramp, longest) = (load.ramp, duration::shown(LONGEST));
+fn check_ramp(load: &Load, streams: u32) -> Result<(), clap::Error> {
+    let ramp = load.ramp;
+    if f64::from(streams) / ramp.per_second() > LONGEST.as_secs_f64() {
+        let longest = duration::shown(LONGEST);
         return Err(faulty(format!("--ramp {ramp} opens {streams} streams in over {longest}; say a higher one")));
     }
-    Ok(opening)
+    Ok(())
 }
 
 fn warmup(load: &Load, length: Duration) -> Result<Duration, clap::Error> {
