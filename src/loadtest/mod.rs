@@ -24,7 +24,7 @@ pub mod measured;
 mod pace;
 pub mod plan;
 mod probe;
-mod process;
+pub mod process;
 pub mod profile;
 mod publisher;
 mod recovery;
