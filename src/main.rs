@@ -4,7 +4,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use lumen_inbox::cli::{Cli, Command};
 use lumen_inbox::cmd;
 use lumen_inbox::config::Faults;
@@ -12,7 +11,7 @@ use lumen_inbox::exit::Exit;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|fault| fault.exit());
     let serves = matches!(cli.command, Command::Serve(_));
     let runtime = match runtime(serves) {
         Ok(runtime) => runtime,

@@ -20,6 +20,10 @@ pub struct Global {
     )]
     pub url: ServerUrl,
 
+    /// Whether a flag said so, and neither a variable nor the default.
+    #[arg(skip)]
+    pub url_is_typed: bool,
+
     /// The server's data directory, with the signing key in it [default: $STATE_DIRECTORY, else
     /// $XDG_DATA_HOME/lumen, else ~/.local/share/lumen].
     #[arg(long, value_name = "DIR", env = "LUMEN_DATA_DIR", hide_env_values = true, global = true)]

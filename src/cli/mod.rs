@@ -14,7 +14,10 @@ pub mod serve;
 pub mod tail;
 pub mod token;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use global::Global;
 
@@ -52,9 +55,22 @@ pub enum Command {
     Erase(erase::Options),
 }
 
+impl Cli {
+    /// Reads what was typed, and whether it was.
+    ///
+    /// # Errors
+    /// What is not to be understood; also the help that was asked for.
+    pub fn read(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(words)?;
+        let cli = Self::from_arg_matches(&matches).map_err(|fault| fault.format(&mut Self::command()));
+        let url_is_typed = matches.value_source("url") == Some(ValueSource::CommandLine);
+        cli.map(|cli| Self { global: Global { url_is_typed, ..cli.global }, ..cli })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, error::ErrorKind};
+    use clap::error::ErrorKind;
 
     use super::*;
 
@@ -76,6 +92,18 @@ mod tests {
         for line in helps.iter().flat_map(|help| help.lines()) {
             assert!(line.chars().count() <= 100, "{line}");
         }
+    }
+
+    #[test]
+    fn an_address_that_was_typed_is_known_from_the_usual_one() {
+        for (line, typed) in [
+            ("lumen presence --user a", false),
+            ("lumen presence --user a --url http://127.0.0.1:8080", true),
+            ("lumen --url http://127.0.0.1:8080 presence --user a", true),
+        ] {
+            assert_eq!(Cli::read(line.split(' ')).unwrap().global.url_is_typed, typed, "{line}");
+        }
+        assert!(Cli::read(["lumen", "presence", "--url", "x"]).is_err());
     }
 
     #[test]

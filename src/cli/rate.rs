@@ -1,6 +1,7 @@
 //! Rates as they are typed: `500/s`, `30/m`, `1000/h`.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,8 +13,15 @@ pub struct Rate {
 
 /// A text that is no rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a rate is a number over 0 and a unit of time: 500/s, 30/m or 1000/h")]
-pub struct RateFault;
+pub enum RateFault {
+    #[error("a rate is a number over 0 and a unit of time: 500/s, 30/m or 1000/h")]
+    Shape,
+    #[error("a rate is from 0.001/h to 1000000000/s")]
+    Bounds,
+}
+
+/// A lower rate is none, and no time holds what many take at it; between the messages of a higher one there is none.
+const BOUNDS: RangeInclusive<f64> = 0.001 / 3600.0..=1e9;
 
 impl Rate {
     pub fn per_second(self) -> f64 {
@@ -36,20 +44,24 @@ impl FromStr for Rate {
     type Err = RateFault;
 
     fn from_str(text: &str) -> Result<Self, RateFault> {
-        let (number, unit) = text.trim().split_once('/').ok_or(RateFault)?;
+        let (number, unit) = text.trim().split_once('/').ok_or(RateFault::Shape)?;
         let seconds = match unit.trim() {
             "s" => 1.0,
             "m" => 60.0,
             "h" => 3600.0,
-            _ => return Err(RateFault),
+            _ => return Err(RateFault::Shape),
         };
         let number = number.trim();
         // The parser of floats also takes signs, exponents and names.
         if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-            return Err(RateFault);
+            return Err(RateFault::Shape);
         }
-        let per_second = number.parse::<f64>().map_err(|_| RateFault)? / seconds;
-        if per_second.is_finite() && per_second > 0.0 { Ok(Self { per_second }) } else { Err(RateFault) }
+        let per_second = number.parse::<f64>().map_err(|_| RateFault::Shape)? / seconds;
+        match per_second {
+            0.0 => Err(RateFault::Shape),
+            _ if BOUNDS.contains(&per_second) => Ok(Self { per_second }),
+            _ => Err(RateFault::Bounds),
+        }
     }
 }
 
@@ -72,7 +84,18 @@ mod tests {
         assert_eq!(second("0.5/s"), Ok(Duration::from_secs(2)));
         for text in ["", "500", "/s", "0/s", "-1/s", "+1/s", "1e3/s", "inf/s", "NaN/s", "1/d", "1/s/s", "1.2.3/s", "."]
         {
-            assert_eq!(text.parse::<Rate>(), Err(RateFault), "{text:?}");
+            assert_eq!(text.parse::<Rate>(), Err(RateFault::Shape), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_no_time_holds_is_told_its_bounds() {
+        for text in ["0.001/h", "1000000000/s"] {
+            assert!(text.parse::<Rate>().is_ok(), "{text}");
+        }
+        let (tiny, huge) = (format!("0.{}1/h", "0".repeat(300)), format!("{}/s", "9".repeat(400)));
+        for text in ["0.0000000000001/h", "0.0009/h", "1000000001/s", &tiny, &huge] {
+            assert_eq!(text.parse::<Rate>(), Err(RateFault::Bounds), "{text}");
         }
     }
 

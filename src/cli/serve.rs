@@ -36,4 +36,8 @@ pub struct Options {
     /// Check the configuration, show what holds and where it came from, and start nothing.
     #[arg(long)]
     pub print_config: bool,
+
+    /// End when stdin, a pipe, does: for a load test's server, which is not to outlive it whatever ends that.
+    #[arg(long, hide = true)]
+    pub until_stdin_ends: bool,
 }

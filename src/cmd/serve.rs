@@ -75,7 +75,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let serving = http::serve(listeners, parts, shutdown.clone());
 
     // Before it says that it is ready: from then on signals are for it to handle.
-    let signals = Signals::listen().context("cannot listen for signals")?;
+    let signals = Signals::listen(options.until_stdin_ends).context("cannot listen for signals")?;
     greeting::tell(&addresses, &home, global).await?;
     Running { store, hub, shutdown, signals, drain_window }.until_it_ends(serving, &reload).await?;
     Notes::new(global.quiet).say("ended in good order");

@@ -28,9 +28,9 @@ pub(super) async fn run(hub: Weak<Inner>, pause: Duration) {
         if swept == Err(Error::Down) {
             return;
         }
-        match course.turn(&swept) {
-            Some(Turn::Failed) => warn!(?swept, "what has outlived itself cannot be swept; it is tried again"),
-            Some(Turn::Healed) => info!("what has outlived itself is swept again"),
+        match course.switch(&swept) {
+            Some(Switch::Failed) => warn!(?swept, "what has outlived itself cannot be swept; it is tried again"),
+            Some(Switch::Healed) => info!("what has outlived itself is swept again"),
             None => debug!(?swept, "swept a step"),
         }
         rest = rest_after(&swept, begun.elapsed(), pause);
@@ -51,19 +51,19 @@ fn rest_after(swept: &Result<Swept, Error>, took: Duration, pause: Duration) -> 
 struct Course(Option<Error>);
 
 #[derive(Debug, PartialEq, Eq)]
-enum Turn {
+enum Switch {
     Failed,
     Healed,
 }
 
 impl Course {
-    fn turn(&mut self, swept: &Result<Swept, Error>) -> Option<Turn> {
+    fn switch(&mut self, swept: &Result<Swept, Error>) -> Option<Switch> {
         let fault = swept.as_ref().err();
         if self.0.as_ref() == fault {
             return None;
         }
         self.0 = fault.cloned();
-        Some(if fault.is_some() { Turn::Failed } else { Turn::Healed })
+        Some(if fault.is_some() { Switch::Failed } else { Switch::Healed })
     }
 }
 
@@ -88,8 +88,8 @@ mod tests {
     fn a_fault_is_told_once_and_its_end_too() {
         let (well, full, locked) = (Ok(Swept::default()), Err(Error::DiskFull), Err(Error::Locked));
         let mut course = Course::default();
-        let turns = [&well, &full, &full, &locked, &locked, &well, &well, &full].map(|swept| course.turn(swept));
-        use Turn::{Failed, Healed};
-        assert_eq!(turns, [None, Some(Failed), None, Some(Failed), None, Some(Healed), None, Some(Failed)]);
+        let switches = [&well, &full, &full, &locked, &locked, &well, &well, &full].map(|swept| course.switch(swept));
+        use Switch::{Failed, Healed};
+        assert_eq!(switches, [None, Some(Failed), None, Some(Failed), None, Some(Healed), None, Some(Failed)]);
     }
 }

@@ -41,6 +41,7 @@ pub fn all_went_well(plan: &Plan) -> Measured {
         seconds: Vec::new(),
         generator: Generator::default(),
         server: None,
+        server_gone: None,
         acts: Vec::new(),
         published_for: plan.length(),
         interrupted: false,

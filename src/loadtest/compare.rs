@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::figures::{self, UnknownFigure, Worse};
-use super::report::document::{Document, Environment, Judged, PlanFacts, Source, VERSION};
+use super::report::document::{Document, Environment, Judged, PlanFacts, Source, VERSION, Verdict};
 use super::threshold::{Is, number};
 
 /// How much worse than the base a figure may be: `delivery.p99=10%`.
@@ -23,6 +23,11 @@ pub struct MaxRegress {
 pub enum MaxRegressFault {
     #[error("how much worse than the base a figure may be is its name and per cent: delivery.p99=10%")]
     Shape,
+    #[error(
+        "the more there is of {figure} the better, and {percent}% less than something is nothing, which always holds: \
+         write less than 100%"
+    )]
+    Nothing { figure: String, percent: f64 },
     #[error(transparent)]
     Figure(#[from] UnknownFigure),
 }
@@ -30,6 +35,7 @@ pub enum MaxRegressFault {
 /// What is asked of an earlier run's document. Fields that a later program added are not.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Base {
+    verdict: Verdict,
     figures: BTreeMap<String, f64>,
     plan: PlanFacts,
     environment: Environment,
@@ -41,6 +47,13 @@ pub enum BaseFault {
     NoDocument(String),
     #[error("its version is {0}, and this lumen reads version {VERSION}: make it anew with this one")]
     Version(u64),
+    #[error(
+        "its run was void, since the generator was the bottleneck, and its figures say nothing of the server: make it anew \
+         with a lower --rate, fewer --streams or on another machine"
+    )]
+    Void,
+    #[error("its run was interrupted, and its figures are of a part of it: make it anew, and let it end")]
+    Interrupted,
     #[error("it has no {0}, which was not measured in that run: leave out --max-regress {0}, or make the base anew")]
     Lacks(String),
 }
@@ -62,6 +75,9 @@ impl FromStr for MaxRegress {
             _ => return Err(MaxRegressFault::Shape),
         };
         let figure = figures::named(figure.trim())?;
+        if figure.worse == Worse::Less && percent >= 100.0 {
+            return Err(MaxRegressFault::Nothing { figure: figure.name, percent });
+        }
         Ok(Self { figure: figure.name, percent, worse: figure.worse })
     }
 }
@@ -70,7 +86,7 @@ impl Base {
     /// Reads what `--json` wrote.
     ///
     /// # Errors
-    /// A text that is no document, or one of another version.
+    /// A text that is no document, one of another version, or of a run whose figures are none to compare with.
     pub fn read(text: &str) -> Result<Self, BaseFault> {
         let none = |fault: &dyn Display| BaseFault::NoDocument(fault.to_string());
         let json: serde_json::Value = serde_json::from_str(text).map_err(|fault| none(&fault))?;
@@ -79,7 +95,12 @@ impl Base {
             version if version == u64::from(VERSION) => {}
             version => return Err(BaseFault::Version(version)),
         }
-        serde_json::from_value(json).map_err(|fault| none(&fault))
+        let base: Self = serde_json::from_value(json).map_err(|fault| none(&fault))?;
+        match base.verdict {
+            Verdict::Void => Err(BaseFault::Void),
+            Verdict::Interrupted => Err(BaseFault::Interrupted),
+            Verdict::Passed | Verdict::Missed => Ok(base),
+        }
     }
 }
 
@@ -99,12 +120,13 @@ impl Comparison {
         self.rules.iter().map(|(rule, base)| rule.judge(*base, figures)).collect()
     }
 
-    /// In what the base was another run than this, as far as it matters to figures: a line each.
-    pub fn differences(&self, document: &Document) -> Vec<String> {
-        let differences = differences(&self.base.plan, &document.plan);
-        let (then, now) = (&self.base.environment, &document.environment);
-        let machine = [changed("cores", &then.cores, &now.cores), changed("cpu", &then.cpu, &now.cpu)];
-        differences.into_iter().chain(machine.into_iter().flatten()).collect()
+    /// What a reader should know of the base, a line each: that it was not good enough itself, and in what it was another
+    /// run than this, as far as it matters to figures.
+    pub fn notes(&self, document: &Document) -> Vec<String> {
+        let missed = (self.base.verdict == Verdict::Missed)
+            .then(|| "the base missed what was asked of it: its figures may be no good ones".to_owned());
+        let environments = environments(&self.base.environment, &document.environment);
+        missed.into_iter().chain(differences(&self.base.plan, &document.plan)).chain(environments).collect()
     }
 }
 
@@ -130,23 +152,49 @@ impl MaxRegress {
 }
 
 /// In what two plans differ that changes figures: `streams: 4000 in the base, 5000 here`.
-pub fn differences(base: &PlanFacts, now: &PlanFacts) -> Vec<String> {
+fn differences(base: &PlanFacts, now: &PlanFacts) -> Vec<String> {
     let or_none = |value: Option<f64>| value.map_or("none".to_owned(), |value| value.to_string());
     let file = |plan: &PlanFacts| plan.replay.clone().unwrap_or("none".to_owned());
     let all = [
         changed("profile", &base.profile, &now.profile),
         changed("scenario", &base.scenario, &now.scenario),
+        known("share", base.share, now.share),
+        known("token's time in seconds", base.token_ttl_s, now.token_ttl_s),
         changed("mode", &base.mode, &now.mode),
         changed("audience", &or_none(base.audience.map(f64::from)), &or_none(now.audience.map(f64::from))),
         changed("streams", &base.streams, &now.streams),
         changed("users", &base.users, &now.users),
+        changed("streams opened in a second", &base.ramp_per_s, &now.ramp_per_s),
         changed("rate", &or_none(base.rate_per_s), &or_none(now.rate_per_s)),
         changed("replay", &file(base), &file(now)),
         changed("speed", &or_none(base.speed), &or_none(now.speed)),
         changed("duration in seconds", &base.duration_s, &now.duration_s),
+        changed("warm-up in seconds", &base.warmup_s, &now.warmup_s),
+        changed("late after seconds", &base.late_s, &now.late_s),
+        changed("settle in seconds", &base.settle_s, &now.settle_s),
         changed("payload bytes", &base.payload_bytes, &now.payload_bytes),
+        known("threads", base.threads, now.threads),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// The same of what two runs were made on.
+fn environments(base: &Environment, now: &Environment) -> Vec<String> {
+    let server = |environment: &Environment| match environment.spawned {
+        Some(_) => "one of the run's own",
+        None => "one that was there",
+    };
+    let all = [
+        changed("server", &server(base), &server(now)),
+        changed("cores", &base.cores, &now.cores),
+        changed("cpu", &base.cpu, &now.cpu),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// Of what an earlier program did not tell, or only one of the scenarios has, there is no difference to tell.
+fn known<T: PartialEq + Display>(what: &str, base: Option<T>, now: Option<T>) -> Option<String> {
+    changed(what, &base?, &now?)
 }
 
 fn changed<T: PartialEq + Display>(what: &str, base: &T, now: &T) -> Option<String> {
@@ -162,7 +210,7 @@ mod tests {
     fn base(figures: &[(&str, f64)]) -> Base {
         let figures = figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         let Document { plan, environment, .. } = sample();
-        Base { figures, plan, environment }
+        Base { verdict: Verdict::Passed, figures, plan, environment }
     }
 
     fn judged(rule: &str, base_value: f64, value: f64) -> Judged {
@@ -204,6 +252,11 @@ mod tests {
         for text in ["", "delivery.p99", "delivery.p99=10", "delivery.p99=%", "delivery.p99=-1%", "delivery.p99=1ms"] {
             assert_eq!(text.parse::<MaxRegress>(), Err(MaxRegressFault::Shape), "{text}");
         }
+        assert!("deliveries_per_s=99.9%".parse::<MaxRegress>().is_ok() && "lost=500%".parse::<MaxRegress>().is_ok());
+        for text in ["deliveries_per_s=100%", "sent=250%"] {
+            let fault = text.parse::<MaxRegress>().unwrap_err().to_string();
+            assert!(fault.starts_with("the more there is of ") && fault.ends_with("write less than 100%"), "{fault}");
+        }
         let fault = "delivery.p98=10%".parse::<MaxRegress>().unwrap_err().to_string();
         assert!(fault.starts_with("there is no figure 'delivery.p98': is delivery.p90 or delivery.p99 meant?"));
     }
@@ -230,6 +283,10 @@ mod tests {
         }
         let version = "its version is 2, and this lumen reads version 1: make it anew with this one";
         assert_eq!(fault("{\"lumen_loadtest\": 2}"), version);
+        let of = |verdict| Base::read(&serde_json::to_string(&Document { verdict, ..sample() }).unwrap());
+        assert_eq!(of(Verdict::Void), Err(BaseFault::Void));
+        assert_eq!(of(Verdict::Interrupted), Err(BaseFault::Interrupted));
+        assert!(of(Verdict::Passed).is_ok() && of(Verdict::Missed).is_ok());
         let rules = vec!["lost=0%".parse().unwrap(), "catch_up.p50=10%".parse().unwrap()];
         let lacks = Comparison::new(base(&[("lost", 0.0)]), rules).unwrap_err();
         assert_eq!(lacks, BaseFault::Lacks("catch_up.p50".to_owned()));
@@ -239,10 +296,10 @@ mod tests {
     fn what_makes_a_base_another_run_is_told() {
         let comparison = Comparison::new(base(&[]), Vec::new()).unwrap();
         let mut now = sample();
-        assert!(comparison.differences(&now).is_empty());
+        assert!(comparison.notes(&now).is_empty());
         now.plan.seed += 1;
         now.plan.url = "http://elsewhere".to_owned();
-        assert!(comparison.differences(&now).is_empty());
+        assert!(comparison.notes(&now).is_empty());
         now.plan.streams = 4_000;
         now.plan.rate_per_s = None;
         now.plan.replay = Some("college-msg.txt".to_owned());
@@ -253,6 +310,41 @@ mod tests {
             "replay: none in the base, college-msg.txt here",
             "cores: 2 in the base, 8 here",
         ];
-        assert_eq!(comparison.differences(&now), told);
+        assert_eq!(comparison.notes(&now), told);
+    }
+
+    #[test]
+    fn whatever_else_changes_figures_is_told() {
+        let mut then = base(&[]);
+        then.plan.token_ttl_s = Some(17.5);
+        let comparison = Comparison::new(then.clone(), Vec::new()).unwrap();
+        let Document { mut plan, environment, .. } = sample();
+        (plan.share, plan.token_ttl_s, plan.threads) = (Some(0.5), Some(5.0), Some(2));
+        (plan.warmup_s, plan.ramp_per_s, plan.late_s, plan.settle_s) = (1.0, 1_000.0, 0.5, 5.0);
+        let now = Document { plan, environment: Environment { spawned: None, ..environment }, ..sample() };
+        let told = [
+            "share: 0.3 in the base, 0.5 here",
+            "token's time in seconds: 17.5 in the base, 5 here",
+            "streams opened in a second: 1500 in the base, 1000 here",
+            "warm-up in seconds: 2 in the base, 1 here",
+            "late after seconds: 1 in the base, 0.5 here",
+            "settle in seconds: 10 in the base, 5 here",
+            "threads: 1 in the base, 2 here",
+            "server: one of the run's own in the base, one that was there here",
+        ];
+        assert_eq!(comparison.notes(&now), told);
+        // What an earlier program did not tell is no difference.
+        (then.plan.share, then.plan.token_ttl_s, then.plan.threads) = (None, None, None);
+        assert_eq!(
+            Comparison::new(then, Vec::new()).unwrap().notes(&now),
+            told[2..6].iter().chain(&told[7..]).copied().collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn that_a_base_was_not_good_enough_is_told() {
+        let missed = Base { verdict: Verdict::Missed, ..base(&[]) };
+        let notes = Comparison::new(missed, Vec::new()).unwrap().notes(&sample());
+        assert_eq!(notes, ["the base missed what was asked of it: its figures may be no good ones"]);
     }
 }

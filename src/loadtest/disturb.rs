@@ -1,107 +1,252 @@
 //! Does to the server and its streams what the scenario has, once, in the midst of the run.
+//!
+//! A server of the run's own is never waited for here: it is looked at again and again, and goes with the run at any time.
 
+use std::io;
 use std::time::Duration;
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
 
+use super::dice;
 use super::fleet::orders::Teller;
 use super::plan::Plan;
 use super::probe::Server;
 use super::run::Watched;
 use super::scenario::Scenario;
-use super::spawn::{SpawnFault, Spawned};
+use super::spawn::{READY_WITHIN, SpawnFault, Spawned};
+
+/// From being told to end to its end, at most: a server drains for ten seconds, and then says its last words.
+const END_WITHIN: Duration = Duration::from_secs(20);
 
 /// How far it is.
 enum State {
     Waiting,
-    /// The server is being ended and started again.
-    Restarting(JoinHandle<Result<Box<Spawned>, SpawnFault>>),
+    /// The server is to have ended by then.
+    Ending(Instant),
+    /// The server was started again, and is to listen by then.
+    Starting(Instant),
     Done,
 }
 
 pub struct Disturbance {
     server: Watched,
     state: State,
+    /// What became of a server that is gone.
+    gone: Option<String>,
 }
 
 impl Disturbance {
     pub fn of(server: Watched) -> Self {
-        Self { server, state: State::Waiting }
+        Self { server, state: State::Waiting, gone: None }
     }
 
     /// Whether nothing of it is under way.
     pub fn is_over(&self) -> bool {
-        !matches!(self.state, State::Restarting(_))
+        !matches!(self.state, State::Ending(_) | State::Starting(_))
     }
 
-    /// Waits for what is under way, so that no server is left behind, and lets the server go.
-    pub async fn end(self) {
-        if let State::Restarting(restart) = self.state {
-            // A server that came back goes with what it is held by; one that did not is gone.
-            drop(restart.await);
+    /// What became of the run's own server, if it is gone.
+    pub fn gone(&self) -> Option<&str> {
+        self.gone.as_deref()
+    }
+
+    /// Goes on with it; what happened, in a few words.
+    pub fn step(&mut self, plan: &Plan, now: Duration, orders: &Teller, watched: &mut Server) -> Option<String> {
+        match self.state {
+            State::Ending(until) => self.end(until),
+            State::Starting(until) => self.come_back(until, watched),
+            State::Waiting | State::Done => match self.look() {
+                Some(gone) => Some(gone),
+                None if matches!(self.state, State::Waiting) && now >= plan.midst() => self.begin(plan, orders),
+                None => None,
+            },
         }
     }
 
-    /// Goes on with it; what was done, in a few words each.
-    ///
-    /// # Errors
-    /// The server does not come back.
-    pub async fn step(
-        &mut self,
-        plan: &Plan,
-        now: Duration,
-        orders: &Teller,
-        watched: &mut Server,
-    ) -> Result<Vec<String>, SpawnFault> {
-        match &mut self.state {
-            State::Waiting if now >= plan.midst() => Ok(self.begin(plan.scenario, orders)),
-            State::Restarting(restart) if restart.is_finished() => {
-                // It neither panics nor is it cancelled.
-                let restarted = restart.await.unwrap_or_else(|fault| Err(std::io::Error::other(fault).into()))?;
-                watched.is_now(restarted.pid());
-                self.server = Watched::Spawned(restarted);
-                self.state = State::Done;
-                Ok(vec!["the server was back".to_owned()])
-            }
-            _ => Ok(Vec::new()),
-        }
+    /// Whether the run's own server has just been seen to have ended by itself, in words.
+    pub fn look(&mut self) -> Option<String> {
+        let ended = self.spawned()?.ended()?;
+        Some(self.lose(format!("the server ended by itself {ended}")))
     }
 
-    fn begin(&mut self, scenario: Scenario, orders: &Teller) -> Vec<String> {
+    /// What is still under way when the run is over.
+    pub fn close(&mut self) -> Option<String> {
+        (!self.is_over()).then(|| self.lose("the server was not back when the run was over".to_owned()))
+    }
+
+    fn begin(&mut self, plan: &Plan, orders: &Teller) -> Option<String> {
         self.state = State::Done;
-        let what = match scenario {
+        let taken = |share, done: &str| {
+            let (part, streams) = (dice::part(plan.streams, share), plan.streams);
+            format!("{part} of {streams} streams {done}")
+        };
+        match plan.scenario {
             Scenario::Storm { share } => {
                 orders.send_modify(|orders| orders.storms += 1);
-                format!("{:.0} % of the streams were cut", share * 100.0)
+                Some(taken(share, "were cut"))
             }
-            Scenario::Deploy => match self.restart(|server| server.end()) {
-                true => "the server was told to end".to_owned(),
-                false => return Vec::new(),
-            },
-            Scenario::Crash => match self.restart(|server| server.kill()) {
-                true => "the server was killed".to_owned(),
-                false => return Vec::new(),
-            },
-            Scenario::Steady | Scenario::Slow { .. } | Scenario::Expire { .. } => return Vec::new(),
-        };
-        vec![what]
+            Scenario::Slow { share } => Some(taken(share, "read a kilobyte a second")),
+            Scenario::Deploy => self.begin_to_end(Spawned::ask_to_end, "the server was told to end"),
+            Scenario::Crash => self.begin_to_end(Spawned::kill, "the server was killed"),
+            Scenario::Steady | Scenario::Expire { .. } => None,
+        }
     }
 
-    /// Whether there is a server to restart.
-    fn restart(&mut self, end: fn(&mut Spawned) -> std::io::Result<()>) -> bool {
-        match std::mem::replace(&mut self.server, Watched::Nothing) {
-            Watched::Spawned(mut server) => {
-                self.state = State::Restarting(spawn_blocking(move || {
-                    end(&mut server)?;
-                    server.start_again()?;
-                    Ok(server)
-                }));
-                true
+    fn begin_to_end(&mut self, how: fn(&mut Spawned) -> io::Result<()>, done: &str) -> Option<String> {
+        match how(self.spawned()?) {
+            Ok(()) => {
+                self.state = State::Ending(Instant::now() + END_WITHIN);
+                Some(done.to_owned())
             }
-            other => {
-                self.server = other;
-                false
+            Err(fault) => Some(format!("the server could not be ended: {fault}")),
+        }
+    }
+
+    fn end(&mut self, until: Instant) -> Option<String> {
+        let server = self.spawned()?;
+        if server.ended().is_some() {
+            return match server.start_again() {
+                Ok(()) => {
+                    self.state = State::Starting(Instant::now() + READY_WITHIN);
+                    None
+                }
+                Err(fault) => Some(self.not_back(&fault)),
+            };
+        }
+        if Instant::now() < until {
+            return None;
+        }
+        let killed = server.kill();
+        self.state = State::Ending(Instant::now() + END_WITHIN);
+        killed.ok().map(|()| format!("the server had not ended within {} s, and was killed", END_WITHIN.as_secs()))
+    }
+
+    fn come_back(&mut self, until: Instant, watched: &mut Server) -> Option<String> {
+        let server = self.spawned()?;
+        match server.listens() {
+            Ok(true) => {
+                watched.is_now(server.pid());
+                self.state = State::Done;
+                Some("the server was back".to_owned())
+            }
+            Ok(false) if Instant::now() < until => None,
+            Ok(false) => {
+                let late = server.late();
+                Some(self.not_back(&late))
+            }
+            Err(fault) => Some(self.not_back(&fault)),
+        }
+    }
+
+    fn not_back(&mut self, fault: &SpawnFault) -> String {
+        let why = match fault {
+            SpawnFault::Io(fault) => fault.to_string(),
+            SpawnFault::Useless(why) => why.clone(),
+        };
+        self.lose(format!("the server did not come back: {why}"))
+    }
+
+    /// Goes on without a server.
+    fn lose(&mut self, what: String) -> String {
+        (self.server, self.state) = (Watched::Nothing, State::Done);
+        self.gone.insert(what).clone()
+    }
+
+    fn spawned(&mut self) -> Option<&mut Spawned> {
+        match &mut self.server {
+            Watched::Spawned(server) => Some(server),
+            Watched::Nothing | Watched::Pid(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::loadtest::by_hand;
+    use crate::loadtest::fleet::orders;
+
+    const LISTENS: &str = r#"echo '{"listening": "http://127.0.0.1:7"}'"#;
+
+    struct Story {
+        plan: Plan,
+        disturbance: Disturbance,
+        orders: Teller,
+        watched: Server,
+    }
+
+    impl Story {
+        /// A run of a second with a server of its own that does this.
+        async fn begin(scenario: Scenario, script: &str) -> Self {
+            let server = Watched::Spawned(Box::new(Spawned::doing(script).await));
+            let plan = Plan { scenario, ..by_hand::plan(50, 50, 100) };
+            Self {
+                plan,
+                disturbance: Disturbance::of(server),
+                orders: orders::channel().0,
+                watched: Server::watch(None),
             }
         }
+
+        fn step_at(&mut self, millis: u64) -> Option<String> {
+            let now = Duration::from_millis(millis);
+            self.disturbance.step(&self.plan, now, &self.orders, &mut self.watched)
+        }
+
+        /// Steps at this time until something happens.
+        async fn next_at(&mut self, millis: u64) -> String {
+            loop {
+                if let Some(done) = self.step_at(millis) {
+                    return done;
+                }
+                yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_share_of_the_streams_is_told_in_numbers() {
+        let mut storm = Story::begin(Scenario::Storm { share: 0.01 }, &format!("{LISTENS}; exec sleep 600")).await;
+        assert_eq!((storm.step_at(499), storm.orders.borrow().storms), (None, 0));
+        assert_eq!(storm.step_at(500).as_deref(), Some("1 of 50 streams were cut"));
+        assert_eq!((storm.step_at(501), storm.orders.borrow().storms), (None, 1));
+        storm = Story::begin(Scenario::Slow { share: 0.3 }, &format!("{LISTENS}; exec sleep 600")).await;
+        assert_eq!(storm.step_at(0).as_deref(), Some("15 of 50 streams read a kilobyte a second"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_end_is_killed_and_one_that_is_not_back_is_told() {
+        let script = format!("trap '' TERM; {LISTENS}; exec sleep 600");
+        let mut story = Story::begin(Scenario::Deploy, &script).await;
+        assert_eq!(story.step_at(500).as_deref(), Some("the server was told to end"));
+        assert_eq!(story.step_at(600), None);
+        advance(END_WITHIN).await;
+        assert_eq!(story.step_at(600).as_deref(), Some("the server had not ended within 20 s, and was killed"));
+        assert!(!story.disturbance.is_over());
+        // What is started again is this program, which is no server.
+        let not_back = story.next_at(600).await;
+        assert!(not_back.starts_with("the server did not come back: it "), "{not_back}");
+        assert_eq!((story.disturbance.gone(), story.disturbance.is_over()), (Some(not_back.as_str()), true));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_by_itself_is_told_once_and_not_disturbed() {
+        let script = format!("{LISTENS}; echo no room >&2; exit 1");
+        let mut story = Story::begin(Scenario::Crash, &script).await;
+        assert_eq!(story.next_at(100).await, "the server ended by itself (exit status: 1): no room");
+        assert_eq!((story.step_at(500), story.disturbance.close()), (None, None));
+        assert!(story.disturbance.gone().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_back_at_the_end_is_told() {
+        let mut story = Story::begin(Scenario::Crash, &format!("{LISTENS}; exec sleep 600")).await;
+        assert_eq!(story.step_at(500).as_deref(), Some("the server was killed"));
+        let close = story.disturbance.close();
+        assert_eq!(close.as_deref(), Some("the server was not back when the run was over"));
+        assert_eq!(story.disturbance.gone(), close.as_deref());
     }
 }

@@ -5,7 +5,6 @@ use std::io;
 
 use super::descriptors;
 use super::measured::Track;
-use super::spawn::SpawnFault;
 
 /// Why there is nothing to report.
 #[derive(Debug, thiserror::Error)]
@@ -18,10 +17,10 @@ pub enum RunFault {
         told(why)
     )]
     NotOpened { open: u64, streams: u32, why: BTreeMap<String, u64> },
+    #[error("{0}; nothing was published")]
+    Gone(String),
     #[error("it was interrupted before all streams were open")]
     Interrupted,
-    #[error(transparent)]
-    Spawn(#[from] SpawnFault),
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] io::Error),
 }

@@ -161,7 +161,7 @@ pub struct Generator {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Act {
     pub at: Moment,
-    /// In a few words: `500 streams cut`.
+    /// In a few words: `500 of 1000 streams were cut`.
     pub what: String,
 }
 
@@ -180,6 +180,8 @@ pub struct Measured {
     pub seconds: Vec<Second>,
     pub generator: Generator,
     pub server: Option<ServerUse>,
+    /// What became of a server of the run's own that is gone.
+    pub server_gone: Option<String>,
     pub acts: Vec<Act>,
     /// Time from the first message until the last was due, or until it was interrupted, as it really was.
     pub published_for: Duration,

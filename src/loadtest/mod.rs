@@ -4,6 +4,7 @@
 //! Measured, computed and written in three places: `fleet`, `publisher` and `probe` measure ([`Measured`]), `ledger` and
 //! `stats` compute ([`Document`]), `report` writes.
 
+mod awaited;
 mod busy;
 #[cfg(test)]
 mod by_hand;
@@ -23,7 +24,7 @@ pub mod measured;
 mod pace;
 pub mod plan;
 mod probe;
-mod process;
+pub mod process;
 pub mod profile;
 mod publisher;
 mod recovery;
@@ -31,6 +32,7 @@ pub mod replay;
 pub mod report;
 mod run;
 pub mod scenario;
+mod settling;
 pub mod spawn;
 pub mod stamp;
 pub mod stats;
@@ -44,4 +46,4 @@ pub use fleet::Target;
 pub use measured::Measured;
 pub use plan::Plan;
 pub use report::document::Document;
-pub use run::{Load, Watched};
+pub use run::{LEAD, Load, Watched};

@@ -151,28 +151,36 @@ impl Plan {
 
     pub fn is_slow(&self, stream: u32) -> bool {
         match self.scenario {
-            Scenario::Slow { share } => dice::chosen(self.seed, SLOW, u64::from(stream), share),
+            Scenario::Slow { share } => dice::chosen(self.seed, SLOW, stream, self.streams, share),
             _ => false,
         }
     }
 
-    /// How long the token of a stream's next connection is to hold, where that matters.
-    pub fn token_ttl(&self, was_open: bool) -> Option<Duration> {
+    /// How long the token of a stream's next connection is to hold, where that matters. A token that ends before
+    /// publishing has begun makes room for another that ends.
+    pub fn token_ttl(&self, publishing: bool) -> Option<Duration> {
         match self.scenario {
-            Scenario::Expire { ttl } if !was_open => Some(ttl),
+            Scenario::Expire { ttl } if !publishing => Some(ttl),
             _ => None,
         }
     }
 
-    /// When the scenario does what it does: in the middle of what is measured.
+    /// When the scenario does what it does: in the middle of what is measured, or from the beginning on.
     pub fn midst(&self) -> Duration {
-        self.warmup + self.length().saturating_sub(self.warmup) / 2
+        match self.scenario {
+            Scenario::Slow { .. } => Duration::ZERO,
+            _ => self.warmup + self.length().saturating_sub(self.warmup) / 2,
+        }
     }
 
-    /// Deliveries if every message comes to every stream of its users.
-    pub fn deliveries(&self) -> u64 {
-        let devices = |message| self.recipients(message).map(|user| u64::from(self.devices(user))).sum::<u64>();
-        (0..self.messages()).map(devices).sum()
+    /// How many streams a message is for.
+    pub fn deliveries(&self, message: u32) -> u64 {
+        let (first, several) = self.ring(message);
+        let (first, several, users) = (u64::from(first), u64::from(several), u64::from(self.users));
+        let (streams, beyond) = (u64::from(self.streams), (first + several).saturating_sub(users));
+        // Streams of the users below one of them.
+        let below = |user: u64| streams / users * user + user.min(streams % users);
+        below(first + several - beyond) - below(first) + below(beyond)
     }
 
     fn pick(&self, message: u32) -> u32 {
@@ -216,6 +224,19 @@ mod tests {
                 assert_eq!(told, asked, "{mode:?}, message {message}");
             }
             assert!(!plan.is_for(1000, 0));
+        }
+    }
+
+    #[test]
+    fn a_message_is_for_every_stream_of_its_users() {
+        for (streams, users) in [(10, 10), (10, 3), (3, 10), (23, 5)] {
+            for mode in [Mode::Unicast, Mode::Audience(3), Mode::Audience(5), Mode::Audience(90)] {
+                let plan = plan(streams, users, mode);
+                for message in 0..100 {
+                    let one_by_one: u64 = plan.recipients(message).map(|user| u64::from(plan.devices(user))).sum();
+                    assert_eq!(plan.deliveries(message), one_by_one, "{streams} of {users}, {mode:?}, {message}");
+                }
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::awaited::Awaited;
 use super::busy::Thread;
 use super::fleet::orders::Told;
 use super::measured::Sent;
@@ -50,6 +51,7 @@ struct Post {
     plan: Arc<Plan>,
     profile: Arc<Profile>,
     timeline: Timeline,
+    awaited: Arc<Awaited>,
     tally: Arc<Tally>,
     client: Client,
     /// Requests at a time: connections are descriptors.
@@ -66,6 +68,7 @@ impl Publisher {
         plan: Arc<Plan>,
         profile: Arc<Profile>,
         timeline: Timeline,
+        awaited: Arc<Awaited>,
         places: usize,
         due: Due,
         told: Told,
@@ -76,7 +79,7 @@ impl Publisher {
         let tally = Arc::new(Tally::default());
         let outcome = Outcome { sent: vec![Sent::NOT; plan.messages() as usize], refusals: BTreeMap::new() };
         let (outcome, places) = (Mutex::new(outcome), Semaphore::new(places));
-        let post = Post { plan, profile, timeline, tally: tally.clone(), client, places, outcome };
+        let post = Post { plan, profile, timeline, awaited, tally: tally.clone(), client, places, outcome };
         let (thread, name) = Thread::waiting("publisher".to_owned());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = thread::Builder::new().name(thread.name.clone()).spawn(move || {
@@ -141,6 +144,7 @@ impl Post {
                     let now = Instant::now();
                     self.outcome().sent[number].answered = self.timeline.moment(now);
                     self.tally.answered.fetch_add(1, Ordering::Relaxed);
+                    self.awaited.accepted(message, self.plan.deliveries(message));
                     if !self.plan.is_warmup(message) {
                         let took = self.timeline.since(now).saturating_sub(due);
                         record(&mut self.tally.histograms().all.answer, took);

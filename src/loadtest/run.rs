@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until};
 
+use super::awaited::Awaited;
 use super::descriptors;
 use super::disturb::Disturbance;
 use super::fault::{RunFault, reasons};
@@ -21,6 +22,7 @@ use super::probe::{Own, Server, Sums};
 use super::process;
 use super::profile::Profile;
 use super::publisher::{Outcome, Publisher};
+use super::settling::{Settling, Standing};
 use super::spawn::Spawned;
 use super::tally::{self, Tally};
 use super::timeline::Timeline;
@@ -30,12 +32,11 @@ use crate::shutdown::Shutdown;
 /// How often it is looked whether a phase is over.
 const TICK: Duration = Duration::from_millis(100);
 /// From the last stream's opening to the first message.
-const LEAD: Duration = Duration::from_millis(200);
-/// So long no stream may open before the opening is given up; or so long, if none ever did and reasons are known.
+pub const LEAD: Duration = Duration::from_millis(200);
+/// So long no stream may open before the opening is given up, and two turns of the ramp at least; or so long, if none ever
+/// did and reasons are known.
 const OPENING_STALL: Duration = Duration::from_secs(15);
 const NONE_OPENED: Duration = Duration::from_secs(5);
-/// Deliveries of messages that nobody acknowledged may still come for so long.
-const QUIET: Duration = Duration::from_secs(1);
 /// How long is settled after an interrupt.
 const INTERRUPTED_SETTLE: Duration = Duration::from_secs(2);
 
@@ -67,8 +68,8 @@ impl Load {
         if let Err(why) = opened {
             return Err(run.give_up(why).await);
         }
-        run.publish(interrupted).await?;
-        run.settle(interrupted).await?;
+        run.publish(interrupted).await;
+        run.settle(interrupted).await;
         Ok(run.end().await)
     }
 }
@@ -78,6 +79,7 @@ struct Run {
     clock: Clock,
     show: watch::Sender<Now>,
     timeline: Timeline,
+    awaited: Arc<Awaited>,
     orders: Teller,
     fleet: Fleet,
     pacer: Option<Pacer>,
@@ -98,6 +100,8 @@ struct Run {
 /// Why the opening was given up.
 enum NotOpen {
     Stalled,
+    /// The server ended by itself, in words.
+    Gone(String),
     Interrupted,
 }
 
@@ -114,7 +118,9 @@ impl Run {
         let timeline = Timeline::default();
         let (teller, told) = orders::channel();
         let (pacer, due) = Pacer::launch(plan.clone(), profile.clone(), timeline.clone())?;
-        let publisher = Publisher::launch(plan.clone(), profile.clone(), timeline.clone(), places, due, told.clone())?;
+        let awaited = Arc::new(Awaited::new(plan.messages()));
+        let (noted, heard) = (awaited.clone(), told.clone());
+        let publisher = Publisher::launch(plan.clone(), profile.clone(), timeline.clone(), noted, places, due, heard)?;
         // With the table of all messages, which the publisher has made: what comes now is the streams'.
         let rss_before = process::now(std::process::id()).map_or(0, |now| now.rss_bytes);
         let shared = || Shared {
@@ -122,6 +128,7 @@ impl Run {
             profile: profile.clone(),
             target: target.clone(),
             timeline: timeline.clone(),
+            awaited: awaited.clone(),
             tally: Arc::default(),
         };
         let fleet = Fleet::launch(shared, &told)?;
@@ -131,6 +138,7 @@ impl Run {
             clock,
             show,
             timeline,
+            awaited,
             orders: teller,
             fleet,
             pacer: Some(pacer),
@@ -176,9 +184,12 @@ impl Run {
             if open > most {
                 (most, progress) = (open, Instant::now());
             }
+            if let Some(gone) = self.disturbance.look() {
+                return Err(NotOpen::Gone(gone));
+            }
             // A stream that is given up does not come; neither does one that is refused again and again.
             let hopeless = most == 0 && self.sum(|tally| &tally.lost) > 0;
-            let patience = if hopeless { NONE_OPENED } else { OPENING_STALL };
+            let patience = if hopeless { NONE_OPENED } else { patience(self.plan.ramp) };
             if self.sum(|tally| &tally.failed) > 0 || progress.elapsed() > patience {
                 return Err(NotOpen::Stalled);
             }
@@ -186,7 +197,7 @@ impl Run {
     }
 
     /// Publishes what is due, and does meanwhile what the scenario has.
-    async fn publish(&mut self, interrupted: &Shutdown) -> Result<(), RunFault> {
+    async fn publish(&mut self, interrupted: &Shutdown) {
         let start = Instant::now() + LEAD;
         self.began_at = self.clock.now() + i64::try_from(LEAD.as_millis()).unwrap_or(0);
         self.timeline.begin_at(start);
@@ -205,7 +216,7 @@ impl Run {
                 }
             }
             self.look(Phase::Publishing, start, length);
-            self.disturb().await?;
+            self.disturb();
         }
         let now = Instant::now();
         self.published_for = self.timeline.since(now);
@@ -213,7 +224,6 @@ impl Run {
         if let Some(own) = &mut self.own {
             own.published(now);
         }
-        Ok(())
     }
 
     /// What the server and this process take counts from now on.
@@ -225,17 +235,19 @@ impl Run {
         self.own = Some(Own::begin(threads, self.rss_before, self.plan.streams));
     }
 
-    async fn disturb(&mut self) -> Result<(), RunFault> {
-        let now = self.timeline.since(Instant::now());
-        let acts = self.disturbance.step(&self.plan, now, &self.orders, &mut self.server).await?;
+    fn disturb(&mut self) {
         // The moment before it was done: what comes of it is later.
-        let at = Moment::at(now);
-        self.acts.extend(acts.into_iter().map(|what| Act { at, what }));
-        Ok(())
+        let now = self.timeline.since(Instant::now());
+        let done = self.disturbance.step(&self.plan, now, &self.orders, &mut self.server);
+        self.note(now, done);
+    }
+
+    fn note(&mut self, at: Duration, done: Option<String>) {
+        self.acts.extend(done.map(|what| Act { at: Moment::at(at), what }));
     }
 
     /// Waits for what is under way: all answers, and all deliveries that are due.
-    async fn settle(&mut self, interrupted: &Shutdown) -> Result<(), RunFault> {
+    async fn settle(&mut self, interrupted: &Shutdown) {
         let most = if self.interrupted { INTERRUPTED_SETTLE } else { self.plan.settle };
         if self.interrupted
             && let Some(pacer) = self.pacer.take()
@@ -243,33 +255,34 @@ impl Run {
             pacer.stop();
         }
         self.orders.send_modify(|orders| orders.settling = true);
-        let due = self.plan.deliveries();
         let begun = Instant::now();
-        let (mut delivered, mut progress) = (0, begun);
+        let mut settling = Settling::begin(begun);
         let mut ticks = ticks_from(begun);
         while begun.elapsed() < most {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = interrupted.begun(), if !self.interrupted => {
                     self.interrupted = true;
-                    return Ok(());
+                    return;
                 }
             }
             self.look(Phase::Settling, begun, most);
-            self.disturb().await?;
-            let now = self.sum(|tally| &tally.delivered);
-            if now > delivered {
-                (delivered, progress) = (now, Instant::now());
-            }
-            let done = self.sum(|tally| &tally.done);
-            let all_answered = done == self.sum(|tally| &tally.sent) && done >= self.messages_due();
-            let all_open = self.sum(|tally| &tally.open) == u64::from(self.plan.streams);
-            let quiet = progress.elapsed() >= QUIET && self.sum(|tally| &tally.answered) < done;
-            if all_answered && all_open && self.disturbance.is_over() && (delivered >= due || quiet) {
+            self.disturb();
+            if settling.is_over(self.standing(), Instant::now()) {
                 break;
             }
         }
-        Ok(())
+    }
+
+    fn standing(&self) -> Standing {
+        let done = self.sum(|tally| &tally.done);
+        let all_answered = done == self.sum(|tally| &tally.sent) && done >= self.messages_due();
+        let all_open = self.sum(|tally| &tally.open) == u64::from(self.plan.streams);
+        Standing {
+            all_there: all_answered && all_open && self.disturbance.is_over() && self.awaited.is_nothing(),
+            all_accepted: self.sum(|tally| &tally.answered) == done,
+            delivered: self.sum(|tally| &tally.delivered),
+        }
     }
 
     fn messages_due(&self) -> u64 {
@@ -325,6 +338,9 @@ impl Run {
         let readers = self.fleet.readers.iter().map(|reader| reader.tally.clone());
         let tallies: Vec<Arc<Tally>> = readers.chain([self.publisher.tally.clone()]).collect();
         let seconds = mem::take(&mut self.seconds);
+        let unfinished = self.disturbance.close();
+        self.note(self.timeline.since(Instant::now()), unfinished);
+        let server_gone = self.disturbance.gone().map(str::to_owned);
         let acts = mem::take(&mut self.acts);
         let (began_at, published_for, interrupted) = (self.began_at, self.published_for, self.interrupted);
         let (tracks, outcome) = self.halt().await;
@@ -339,6 +355,7 @@ impl Run {
             seconds,
             generator,
             server,
+            server_gone,
             acts,
             published_for,
             interrupted,
@@ -351,6 +368,7 @@ impl Run {
         let (tracks, _) = self.halt().await;
         match why {
             NotOpen::Interrupted => RunFault::Interrupted,
+            NotOpen::Gone(what) => RunFault::Gone(what),
             NotOpen::Stalled => RunFault::NotOpened { open, streams, why: reasons(&tracks) },
         }
     }
@@ -366,9 +384,15 @@ impl Run {
         });
         // A thread that panicked has said so, and its streams are missing.
         let ended = ended.await.unwrap_or_default();
-        disturbance.end().await;
+        // And with it the server.
+        drop(disturbance);
         ended
     }
+}
+
+/// How long no stream may open at this pace, streams a second.
+fn patience(ramp: f64) -> Duration {
+    OPENING_STALL.max(Duration::from_secs_f64(2.0 / ramp))
 }
 
 /// Ticks that meet each full second after `start`.
@@ -376,4 +400,15 @@ fn ticks_from(start: Instant) -> Interval {
     let mut ticks = interval_at(start.into(), TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_ramp_is_no_stall() {
+        assert_eq!(patience(1_000.0), OPENING_STALL);
+        assert_eq!(patience(3.0 / 60.0), Duration::from_secs(40));
+    }
 }

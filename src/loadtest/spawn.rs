@@ -1,15 +1,18 @@
 //! A `lumen serve` of the run's own: on a free port, in a directory that goes with it.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod serving;
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
 use tempfile::TempDir;
+use tokio::time::timeout;
+
+use serving::Serving;
 
 /// What is set so that the load, and not a cap, is what ends first.
 const RAISED: [(&str, &str, &str); 4] = [
@@ -20,68 +23,83 @@ const RAISED: [(&str, &str, &str); 4] = [
 ];
 const CONFIG: &str = "loadtest.toml";
 const LOG: &str = "serve.log";
+/// From its start to its listening, at most: a database is read over after a crash, on a disk that may be busy.
+pub const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnFault {
     #[error("no server of its own: {0}; give the temporary directory room, or name a server with --url")]
     Io(#[from] io::Error),
-    #[error("the server that was started ended at once: {0}")]
-    Ended(String),
+    /// It was started, and is none.
+    #[error("no server of its own: {0}")]
+    Useless(String),
 }
 
 pub struct Spawned {
-    dir: TempDir,
+    // Dropped, and with it ended, before its directory is removed.
+    serving: Serving,
     /// Restarts listen where the first did.
     address: SocketAddr,
-    process: Child,
-}
-
-/// What `serve --json` says once it listens.
-#[derive(Deserialize)]
-struct Ready {
-    listening: String,
+    dir: TempDir,
 }
 
 impl Spawned {
-    /// Starts a server, and waits until it listens. Blocks.
+    /// Starts a server, and waits until it listens. Dropped before that, it leaves nothing.
     ///
     /// # Errors
     /// [`SpawnFault`].
-    pub fn start() -> Result<Self, SpawnFault> {
+    pub async fn start() -> Result<Self, SpawnFault> {
         let dir = tempfile::Builder::new().prefix("lumen-loadtest-").tempdir()?;
         fs::write(dir.path().join(CONFIG), config())?;
-        let (process, address) = serve(dir.path(), SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        Ok(Self { dir, address, process })
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut spawned = Self { serving: serve(dir.path(), address)?, address, dir };
+        let listening = timeout(READY_WITHIN, spawned.serving.until_listening()).await;
+        spawned.address = listening.unwrap_or_else(|_| Err(spawned.serving.late(READY_WITHIN)))?;
+        Ok(spawned)
     }
 
-    /// Starts it again, on the same directory and port. Blocks.
+    /// Starts it again, on the same directory and port; [`Spawned::listens`] says when it is there.
     ///
     /// # Errors
     /// [`SpawnFault`].
     pub fn start_again(&mut self) -> Result<(), SpawnFault> {
-        (self.process, self.address) = serve(self.dir.path(), self.address)?;
+        self.serving = serve(self.dir.path(), self.address)?;
         Ok(())
     }
 
-    /// Asks it to end, and waits until it has. Blocks.
+    /// Whether it listens yet.
+    ///
+    /// # Errors
+    /// It ended before it did.
+    pub fn listens(&mut self) -> Result<bool, SpawnFault> {
+        Ok(self.serving.listening()?.is_some())
+    }
+
+    /// That it did not listen in time.
+    pub fn late(&mut self) -> SpawnFault {
+        self.serving.late(READY_WITHIN)
+    }
+
+    /// Asks it to end; [`Spawned::ended`] says when it has.
     ///
     /// # Errors
     /// It cannot be asked.
-    pub fn end(&mut self) -> io::Result<()> {
-        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
-            kill_process(pid, Signal::TERM)?;
-        }
-        self.process.wait().map(drop)
+    pub fn ask_to_end(&mut self) -> io::Result<()> {
+        self.serving.ask_to_end()
     }
 
-    /// Ends it without a word. Blocks.
+    /// Ends it without a word.
     ///
     /// # Errors
     /// It cannot be ended.
     pub fn kill(&mut self) -> io::Result<()> {
-        self.process.kill()?;
-        self.process.wait().map(drop)
+        self.serving.kill()
+    }
+
+    /// How it ended and what it said last, if it has.
+    pub fn ended(&mut self) -> Option<String> {
+        self.serving.ended()
     }
 
     pub fn url(&self) -> String {
@@ -94,14 +112,18 @@ impl Spawned {
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.serving.pid()
     }
-}
 
-impl Drop for Spawned {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.kill();
+    /// One that does what a shell's script has, and has said that it listens.
+    #[cfg(test)]
+    pub async fn doing(script: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let mut serving = Serving::launch(command, dir.path().join(LOG)).unwrap();
+        let address = serving.until_listening().await.unwrap();
+        Self { serving, address, dir }
     }
 }
 
@@ -114,31 +136,13 @@ fn config() -> String {
     RAISED.iter().map(|(table, key, value)| format!("{table}.{key} = {value}\n")).collect()
 }
 
-fn serve(dir: &Path, listen: SocketAddr) -> Result<(Child, SocketAddr), SpawnFault> {
-    let log = dir.join(LOG);
+fn serve(dir: &Path, listen: SocketAddr) -> io::Result<Serving> {
     let mut command = Command::new(std::env::current_exe()?);
     // What is set for this process is not meant for that one.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LUMEN_")) {
         command.env_remove(name);
     }
-    command.args(["serve", "--json", "--quiet", "--listen", &listen.to_string()]);
+    command.args(["serve", "--json", "--quiet", "--until-stdin-ends", "--listen", &listen.to_string()]);
     command.arg("--config").arg(dir.join(CONFIG)).arg("--data-dir").arg(dir.join("data"));
-    // In a group of its own, so that Ctrl-C is for the run to handle.
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?).process_group(0);
-    let mut process = command.spawn()?;
-    let mut line = String::new();
-    if let Some(stdout) = process.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line)?;
-    }
-    let ready: Option<Ready> = serde_json::from_str(&line).ok();
-    match ready.and_then(|ready| ready.listening.strip_prefix("http://")?.parse().ok()) {
-        Some(address) => Ok((process, address)),
-        None => {
-            // It may be ending, or be something else.
-            let _ = process.kill();
-            let _ = process.wait();
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            Err(SpawnFault::Ended(said.lines().last().unwrap_or("it said nothing").to_owned()))
-        }
-    }
+    Serving::launch(command, dir.join(LOG))
 }

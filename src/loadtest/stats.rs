@@ -53,6 +53,11 @@ pub fn document(
     document.notes = rules.notes(&document).into_iter().chain(facts::notes(measured)).collect();
     document.notes.extend(exercised::note(plan, measured, &due));
     (document.verdict, document.reasons) = verdict(&document, measured.interrupted);
+    if let Some(gone) = &measured.server_gone {
+        // A run that lost its own server is no success, whatever its thresholds say.
+        document.verdict = if measured.interrupted { Verdict::Interrupted } else { Verdict::Missed };
+        document.reasons.insert(usize::from(measured.interrupted), gone.clone());
+    }
     document
 }
 
@@ -192,6 +197,19 @@ mod tests {
 
     fn of(document: &Document, figures: &[&str]) -> Vec<Option<f64>> {
         figures.iter().map(|figure| document.figures.get(*figure).copied()).collect()
+    }
+
+    #[test]
+    fn a_run_that_lost_its_own_server_is_missed_and_says_so_first() {
+        let plan = plan(4, 2, 20);
+        let mut measured = all_went_well(&plan);
+        measured.server_gone = Some("the server ended by itself".to_owned());
+        let missed = documented(&plan, &measured);
+        assert_eq!((missed.verdict, missed.reasons), (Verdict::Missed, vec!["the server ended by itself".to_owned()]));
+        measured.interrupted = true;
+        let interrupted = documented(&plan, &measured);
+        assert_eq!(interrupted.verdict, Verdict::Interrupted);
+        assert_eq!(interrupted.reasons[1..], ["the server ended by itself".to_owned()]);
     }
 
     #[test]

@@ -108,10 +108,10 @@ impl Commits {
 }
 
 /// One committed group.
-pub struct Commit(pub(super) Vec<Done>);
+pub struct Commit(pub(super) Vec<Committed>);
 
 /// One committed job, and where its caller waits.
-pub(super) struct Done {
+pub(super) struct Committed {
     pub outcome: Outcome,
     pub reply: Reply,
 }
@@ -120,7 +120,7 @@ impl Commit {
     /// Tells all in commit order: each change to `offer`, which says how many streams took it, what ends streams to
     /// `end`, which says how many it ended, and each caller its answer.
     pub fn tell(self, mut offer: impl FnMut(&Change) -> usize, mut end: impl FnMut(&Ended) -> usize) {
-        for Done { outcome: Outcome { changes, ended, mut answer }, reply } in self.0 {
+        for Committed { outcome: Outcome { changes, ended, mut answer }, reply } in self.0 {
             let streams: Vec<usize> = changes.iter().map(&mut offer).collect();
             let closed = ended.iter().map(&mut end).sum();
             match &mut answer {
@@ -163,11 +163,11 @@ mod tests {
         let (first, mut appending) = oneshot::channel();
         let (second, mut refusing) = oneshot::channel();
         let commit = Commit(vec![
-            Done {
+            Committed {
                 outcome: Outcome { changes: vec![change(3), change(4)], ended: None, answer: append },
                 reply: first,
             },
-            Done {
+            Committed {
                 outcome: Outcome { changes: vec![], ended: Some(ended.clone()), answer: Answer::Refused(0) },
                 reply: second,
             },

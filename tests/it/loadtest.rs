@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::badserver::{BadServer, Fault};
 use crate::support::child::Child;
-use crate::support::command::Running;
+use crate::support::command::{Running, lumen, sh};
 use crate::support::http::{Api, ok};
 use crate::support::loaded::{COUNTED, Loaded, MESSAGES, loaded, loadtest};
 use crate::support::patience;
@@ -114,6 +114,45 @@ async fn a_threshold_that_is_missed_ends_it_with_99_and_is_told() {
     assert!(reason.starts_with("delivery.p99 is ") && reason.contains("--threshold 'delivery.p99<1us'"), "{reason}");
     let sources: Vec<_> = run.document.thresholds.iter().take(3).map(|judged| (judged.source, judged.held)).collect();
     assert_eq!(sources, [(Source::Given, false), (Source::Given, true), (Source::Default, true)]);
+    // Whoever sends the document into a file sees why, too.
+    let last = run.stderr.lines().last().unwrap_or_default();
+    assert_eq!(last, format!("error: the run missed what was asked of it: {}", run.document.reasons.join("; ")));
+}
+
+#[tokio::test]
+async fn a_stdout_that_takes_nothing_changes_no_verdict_and_costs_no_report() {
+    let directory = Temporary::make();
+    let server = Child::start().await;
+    let closed = |words: &str, file: &str| {
+        let typed = lumen(&format!("loadtest {words} --streams 5 {COUNTED}")).at(&server);
+        typed.word("--report").word(directory.path().join(file))
+    };
+    let gone = async |words: &str, file: &str| {
+        let mut running = closed(words, file).start();
+        running.close_stdout().await;
+        running.wait().await
+    };
+    let full = async {
+        let report = directory.path().join("full");
+        let words = format!("--threshold lost>=1 --streams 5 {COUNTED} --report {}", report.display());
+        let server = format!("--url {} --data-dir {}", server.url(), server.dir().display());
+        let line = format!("{} loadtest {words} {server}", env!("CARGO_BIN_EXE_lumen"));
+        sh(&format!("{} > /dev/full", line.replace("lost>=1", "'lost>=1'"))).run().await
+    };
+    let (passed, missed, json, full) = tokio::join!(
+        gone("", "passed"),
+        gone("--threshold lost>=1", "missed"),
+        gone("--threshold lost>=1 --json", "json"),
+        full
+    );
+    assert_eq!([&passed, &missed, &json, &full].map(|done| done.code), [Some(0), Some(99), Some(99), Some(99)]);
+    let last = full.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: stdout cannot be written: "), "{full:?}");
+    assert_eq!(missed.stderr.lines().count(), 1, "{missed:?}");
+    for file in ["passed", "missed", "json", "full"] {
+        let page = fs::read_to_string(directory.path().join(file)).unwrap();
+        assert!(page.trim_end().ends_with("</html>"), "{file}: {page}");
+    }
 }
 
 #[tokio::test]
@@ -128,6 +167,7 @@ async fn words_that_cannot_be_meant_end_with_2_and_nothing_is_started() {
         ("--profile generic --subscribe-url /s/{user}", "--publish-url is missing"),
         ("--spawn --max-regress lost=1%", "--compare"),
         ("--spawn --streams 7 --users 2 --devices 2", "are 4 streams, and not 7"),
+        ("--spawn --url http://127.0.0.1:8080", "say one of them"),
     ] {
         // A server of its own would find no room there, and say so.
         let done = loadtest(words).env("TMPDIR", temporary.path().join("none")).run().await;
@@ -165,6 +205,37 @@ async fn reports_are_written_and_one_that_cannot_be_is_known_before_anything_sta
 }
 
 #[tokio::test]
+async fn what_keeps_a_run_from_starting_leaves_earlier_reports_as_they_were() {
+    let directory = Temporary::make();
+    let [earlier, new, nowhere] = ["earlier", "new", "none"].map(|name| directory.path().join(name));
+    fs::write(&earlier, "an earlier report").unwrap();
+    // No process has this number, which is over the kernel's highest.
+    for (words, code, told) in [
+        ("--key-file none", 1, "none"),
+        ("--profile generic --subscribe-url /{usr} --publish-url /p --publish-body x", 2, "{usr} is no variable"),
+        ("--spawn", 1, "no server of its own"),
+        (
+            "--profile generic --url http://127.0.0.1:1 --users 1 --subscribe-url ftp:// --publish-url /p",
+            2,
+            "whole URL",
+        ),
+        ("--server-pid 2147483647 --profile nchan", 1, "--server-pid 2147483647: there is no such process"),
+    ] {
+        let typed = loadtest(words).env("TMPDIR", &nowhere).word("--report").word(&earlier);
+        let done = typed.word("--markdown").word(&new).run().await;
+        assert_eq!((done.code, done.lines.len()), (Some(code), 0), "{words}: {done:?}");
+        assert!(done.stderr.contains(told), "{words}: {}", done.stderr);
+        assert_eq!(fs::read_to_string(&earlier).unwrap(), "an earlier report", "{words}");
+        assert_eq!(directory.entries(), std::slice::from_ref(&earlier), "{words}");
+    }
+
+    let same = directory.path().join(".").join("earlier");
+    let done = loadtest("--spawn").word("--report").word(&earlier).word("--markdown").word(&same).run().await;
+    assert!(done.code == Some(2) && done.stderr.contains("--report and --markdown are the same file"), "{done:?}");
+    assert_eq!(fs::read_to_string(&earlier).unwrap(), "an earlier report");
+}
+
+#[tokio::test]
 async fn a_run_is_held_against_an_earlier_one() {
     let directory = Temporary::make();
     let base = directory.path().join("base.json");
@@ -172,11 +243,17 @@ async fn a_run_is_held_against_an_earlier_one() {
     let words = format!("--streams 5 --seed 7 --rate 20/s --duration 1s --warmup 0s {}", server.words());
     let first = loaded(loadtest(&words)).await;
     first.held();
-    fs::write(&base, &first.line).unwrap();
-    let mut worse: Value = serde_json::from_str(&first.line).unwrap();
+    assert!(server.words().contains(&format!("--url {} ", first.document.plan.url)), "{}", first.document.plan.url);
+    let mut earlier: Value = serde_json::from_str(&first.line).unwrap();
+    // Whatever this machine was too busy for.
+    earlier["verdict"] = json!("passed");
+    fs::write(&base, earlier.to_string()).unwrap();
+    let mut worse = earlier.clone();
     worse["figures"]["delivery.p99"] = json!(1.0);
-    let (doctored, none) = (directory.path().join("doctored.json"), directory.path().join("none.json"));
+    let [doctored, none, void] = ["doctored.json", "none.json", "void.json"].map(|name| directory.path().join(name));
     fs::write(&doctored, worse.to_string()).unwrap();
+    earlier["verdict"] = json!("void");
+    fs::write(&void, earlier.to_string()).unwrap();
     fs::write(&none, "{}").unwrap();
     let against =
         |base: &Path| loadtest(&format!("{words} --max-regress delivery.p99=900%")).word("--compare").word(base);
@@ -190,6 +267,11 @@ async fn a_run_is_held_against_an_earlier_one() {
     assert!(worse.document.reasons[0].contains("1 µs"), "{:?}", worse.document.reasons);
     let done = against(&none).run().await;
     assert!(done.code == Some(1) && done.stderr.contains("none.json cannot be compared with"), "{done:?}");
+    let done = against(&void).run().await;
+    assert!(
+        done.code == Some(1) && done.stderr.contains("void.json cannot be compared with: its run was void"),
+        "{done:?}"
+    );
 }
 
 #[tokio::test]
@@ -230,11 +312,37 @@ async fn interrupted_while_it_opens() {
 
 async fn interrupted_twice() {
     let temporary = Temporary::make();
-    let running = published(&temporary).await;
+    let mut running = published(&temporary).await;
     running.signal("INT");
+    running.until_said("interrupted").await;
+    running.signal("INT");
+    let done = running.wait().await;
+    assert_eq!((done.code, done.lines.len()), (Some(130), 0), "a first one leaves a document: {done:?}");
+    temporary.assert_left_empty();
+}
+
+#[tokio::test]
+async fn a_reader_that_stalls_keeps_no_interrupt_from_being_heard() {
+    let directory = Temporary::make();
+    let [pipe, report] = ["pipe", "report"].map(|name| directory.path().join(name));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // It is open, and nobody reads it.
+    let _stalls = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let server = Child::start().await;
+    let words = format!("--json --streams 1 {COUNTED} --url {} --data-dir {}", server.url(), server.dir().display());
+    // More than a pipe holds.
+    let thresholds = "--threshold 'sent>=0' ".repeat(1_000);
+    let line = format!("{} loadtest {words} {thresholds}", env!("CARGO_BIN_EXE_lumen"));
+    let running = sh(&format!("{line} --report {} > {}", report.display(), pipe.display())).start();
+    let written = || fs::read_to_string(&report).is_ok_and(|page| page.trim_end().ends_with("</html>"));
+    let told = patience::within(async {
+        while !written() {
+            patience::pause(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    told.await.expect("a report, which comes before the document");
     running.signal("INT");
     assert_eq!(running.wait().await.code, Some(130));
-    temporary.assert_left_empty();
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::cli::rate::Rate;
 use crate::domain::limits::REQUEST_ROWS;
 
 /// The longest run: what it measures is noted in tens of microseconds, of which a word holds 11 hours.
-const LONGEST: Duration = Duration::from_secs(10 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(10 * 3600);
 /// A stream with longer lines is not read.
 const PAYLOAD_BYTES: u32 = 1_000_000;
 
@@ -32,11 +32,11 @@ pub struct Load {
     pub devices: Option<u32>,
 
     /// Whom a message goes to.
-    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    #[arg(long, value_enum, value_name = "MODE", default_value_t, conflicts_with = "replay")]
     pub mode: ModeName,
 
     /// Users of a message, with --mode audience [default: all of them, 10000 at most].
-    #[arg(long, value_name = "N", value_parser = whole(REQUEST_ROWS as u32, "users"))]
+    #[arg(long, value_name = "N", value_parser = whole(REQUEST_ROWS as u32, "users"), conflicts_with = "replay")]
     pub audience: Option<u32>,
 
     /// Messages in a time, evenly spread; they are sent when they are due, however late answers are.

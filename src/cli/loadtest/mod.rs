@@ -7,7 +7,7 @@ mod verdict;
 
 use clap::Args;
 
-pub use load::{Load, ModeName};
+pub use load::{LONGEST, Load, ModeName};
 pub use scenario::{Meanwhile, ScenarioName};
 pub use server::{ProfileName, Which};
 pub use verdict::Verdict;
@@ -124,6 +124,7 @@ mod tests {
             "--duration 601m",
             "--late 0s",
             "--rate 5",
+            "--ramp 0.0000000000001/h",
             "--threads 0",
             "--threads 1025",
             "--replay f --speed 0",
@@ -147,6 +148,9 @@ mod tests {
             "--replay f --rate 5/s",
             "--replay f --users 5",
             "--replay f --devices 5",
+            "--replay f --mode unicast",
+            "--mode fanout --replay f",
+            "--replay f --audience 5",
             "--spawn --server-pid 7",
             "--spawn --key-file k",
             "--spawn --tokens t",

@@ -30,9 +30,10 @@ pub struct Verdict {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = late)]
     pub late: Duration,
 
-    /// How long streams and answers are awaited after the last message; what is missing then is lost.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
-    pub settle: Duration,
+    /// How long streams and answers are awaited after the last message; what is missing then is lost [default: 10s, with
+    /// --scenario deploy 30s].
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub settle: Option<Duration>,
 
     /// List every figure that a threshold can be on, with its unit, and do nothing else.
     #[arg(long)]

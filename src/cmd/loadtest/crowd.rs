@@ -25,12 +25,7 @@ impl Crowd {
                 )),
             },
             (None, Some(users), Some(devices)) => Self::each(users, devices),
-            (streams, None, Some(devices)) => match streams.unwrap_or(STREAMS) {
-                streams if streams < devices => Err(format!(
-                    "{devices} devices of a user need as many streams, and there are {streams}: say more --streams"
-                )),
-                streams => Ok(Self { streams, users: streams.div_ceil(devices) }),
-            },
+            (streams, None, Some(devices)) => Self::shared(streams, devices),
             (streams, Some(users), None) => Ok(Self { streams: streams.unwrap_or(STREAMS), users }),
             (streams, None, None) => {
                 let streams = streams.unwrap_or(STREAMS);
@@ -43,6 +38,25 @@ impl Crowd {
     /// Of a replay, whose users are those of its file.
     pub fn of_replay(load: &Load, users: u32) -> Self {
         Self { streams: load.streams.unwrap_or(STREAMS.min(users)), users }
+    }
+
+    /// Streams as devices of a user each; about as many as usual, unless it is said how many.
+    fn shared(streams: Option<u32>, devices: u32) -> Result<Self, String> {
+        let users = streams.unwrap_or(STREAMS) / devices;
+        match streams.unwrap_or(users * devices) {
+            _ if users == 0 => {
+                let streams = streams.unwrap_or(STREAMS);
+                Err(format!(
+                    "{devices} devices of a user need as many streams, and there are {streams}: say more --streams"
+                ))
+            }
+            streams if streams > users * devices => Err(format!(
+                "{streams} streams are no whole number of users with {devices} devices each: say --streams {}, or --users \
+                 instead of --devices",
+                users * devices
+            )),
+            streams => Ok(Self { streams, users }),
+        }
     }
 
     fn each(users: u32, devices: u32) -> Result<Self, String> {
@@ -70,7 +84,10 @@ mod tests {
             ("--users 50", (1_000, 50)),
             ("--streams 7 --users 50", (7, 50)),
             ("--devices 4", (1_000, 250)),
-            ("--streams 10 --devices 4", (10, 3)),
+            ("--devices 3", (999, 333)),
+            ("--devices 1000", (1_000, 1)),
+            ("--streams 12 --devices 4", (12, 3)),
+            ("--streams 10 --users 3", (10, 3)),
             ("--streams 4 --devices 4", (4, 1)),
             ("--users 50 --devices 4", (200, 50)),
             ("--streams 200 --users 50 --devices 4", (200, 50)),
@@ -90,6 +107,13 @@ mod tests {
         assert!(told.starts_with("50 users with 4 devices each are 200 streams, and not 201"), "{told}");
         let told = crowd("--streams 3 --devices 4").unwrap_err();
         assert!(told.starts_with("4 devices of a user need as many streams, and there are 3"), "{told}");
+        let told = crowd("--devices 1001").unwrap_err();
+        assert!(told.starts_with("1001 devices of a user need as many streams, and there are 1000"), "{told}");
+        let told = crowd("--streams 10 --devices 4").unwrap_err();
+        assert!(
+            told.starts_with("10 streams are no whole number of users with 4 devices each: say --streams 8"),
+            "{told}"
+        );
         let told = crowd("--users 100000 --devices 100000").unwrap_err();
         assert!(told.ends_with("are too many streams"), "{told}");
     }

@@ -10,26 +10,25 @@ mod profile;
 mod progress;
 mod rules;
 mod summary;
+mod tell;
 
 use std::fmt::Display;
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use clap::error::ErrorKind;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 
-use super::term::{Interrupt, Notes, Out};
+use super::term::{Interrupt, Notes};
 use super::usage;
 use crate::cli::global::Global;
 use crate::cli::loadtest::Options;
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::home::Home;
-use crate::loadtest::profile::Seat;
-use crate::loadtest::report::document::Verdict;
+use crate::loadtest::profile::{Profile, Seat};
 use crate::loadtest::spawn::{self, Spawned};
-use crate::loadtest::{Document, Load, RunFault, Target, Watched, descriptors, stats};
+use crate::loadtest::stamp::Stamp;
+use crate::loadtest::{Load, RunFault, Target, Watched, descriptors, stats};
 use crate::shutdown::Shutdown;
 use outputs::Outputs;
 use plan::Checked;
@@ -41,25 +40,29 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
         return figures::list(global).await;
     }
     // A server of the run's own would stay behind.
-    let mut interrupt = Interrupt::listen_to_termination_too()?;
+    let mut interrupt = Interrupt::listen_to_all_that_end()?;
     let checked = plan::checked(options, global)?;
     let rules = rules::read(&options.verdict)?;
+    let profile = profile::of_another(options, global, &checked.plan)?;
     // Asked here too, before a server is started for it.
     let open_files = descriptors::raised();
     descriptors::places(checked.plan.streams, open_files)?;
     let outputs = Outputs::open(&options.verdict)?;
     let mut notes = Notes::new(global.quiet);
-    let (load, url) = load(options, global, &checked).await?;
-    let facts = checked.facts(load.profile.name(), &url);
+    let (load, servers) = tokio::select! {
+        load = load(options, global, &checked, profile) => load?,
+        () = interrupt.come() => return Ok(Exit::Interrupted),
+    };
+    let facts = checked.facts(load.profile.name(), &servers);
     let plan = load.plan.clone();
-    notes.say(&format!("run {}, seed {}: {url}", plan.run.as_str(), plan.seed));
+    notes.say(&format!("run {}, seed {}: {servers}", plan.run.as_str(), plan.seed));
 
     let (show, now) = watch::channel(Default::default());
     let interrupted = Shutdown::default();
     let follow = tokio::spawn(progress::follow(now, notes.live()));
     let measured = tokio::select! {
         measured = load.run(show, &interrupted) => measured,
-        () = twice(&mut interrupt, &interrupted) => Err(RunFault::Interrupted),
+        () = twice(&mut interrupt, &interrupted, &notes) => Err(RunFault::Interrupted),
     };
     // It ends with the one who tells.
     follow.await?;
@@ -69,52 +72,40 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     };
     let spawned = options.which.spawn.then(spawn::raised);
     let document = stats::document(&plan, facts, environment::read(open_files, spawned), &measured, &rules);
-    tell(&document, global, outputs).await
+    tell::tell(&document, global.json, outputs, &mut interrupt).await
 }
 
 /// Ends the run before its time at the first Ctrl-C, and returns at the second.
-async fn twice(interrupt: &mut Interrupt, interrupted: &Shutdown) {
+async fn twice(interrupt: &mut Interrupt, interrupted: &Shutdown, notes: &Notes) {
     interrupt.come().await;
     interrupted.begin();
+    notes.say("interrupted: it ends when what is on its way has come; once more ends it at once");
     interrupt.come().await;
 }
 
-/// The server to load, one of its own if that was asked for, and its address.
-async fn load(options: &Options, global: &Global, checked: &Checked) -> anyhow::Result<(Load, String)> {
+/// The server to load, one of its own if that was asked for, and which servers a report says it was.
+async fn load(
+    options: &Options,
+    global: &Global,
+    checked: &Checked,
+    of_another: Option<Profile>,
+) -> anyhow::Result<(Load, String)> {
     let plan = &checked.plan;
-    let (server, profile, url) = if options.which.spawn {
-        // It neither panics nor is it cancelled.
-        let spawned = spawn_blocking(Spawned::start).await??;
-        let (url, key) = (spawned.url(), Home::existing(spawned.data_dir())?.key());
-        let own = profile::Spawned { url: url.parse()?, key };
-        let profile = profile::build(options, global, plan, Some(&own))?;
-        (Watched::Spawned(Box::new(spawned)), profile, url)
-    } else {
-        let server = options.which.server_pid.map_or(Watched::Nothing, Watched::Pid);
-        (server, profile::build(options, global, plan, None)?, global.url.to_string())
+    let (server, profile) = match of_another {
+        Some(profile) => (options.which.server_pid.map_or(Watched::Nothing, Watched::Pid), profile),
+        None => {
+            let spawned = Spawned::start().await?;
+            let own = profile::Spawned { url: spawned.url().parse()?, key: Home::existing(spawned.data_dir())?.key() };
+            let profile = profile::build(options, global, plan, Some(&own))?;
+            (Watched::Spawned(Box::new(spawned)), profile)
+        }
     };
     let stream = profile.subscribe(&Seat { user: 0, cursor: None, token_ttl: None })?;
+    let publish = profile.publish(Stamp { run: plan.run, number: 0, due_us: 0 }, &[0])?;
     let target = Target::of(&stream.url).await?;
     let (plan, profile) = (Arc::new(plan.clone()), Arc::new(profile));
-    Ok((Load { plan, profile, target, server, clock: Clock::System }, url))
-}
-
-async fn tell(document: &Document, global: &Global, outputs: Outputs) -> anyhow::Result<Exit> {
-    let mut out = Out::stdout();
-    if global.json {
-        out.line(&serde_json::to_string(document)?).await?;
-    } else {
-        for line in summary::lines(document, &out) {
-            out.line(&line).await?;
-        }
-    }
-    outputs.write(document)?;
-    match document.verdict {
-        Verdict::Passed => Ok(Exit::Ok),
-        Verdict::Missed => Ok(Exit::Missed),
-        Verdict::Interrupted => Ok(Exit::Interrupted),
-        Verdict::Void => Err(anyhow!("the run is void: {}", document.reasons.join("; "))),
-    }
+    let load = Load { plan, profile, target, server, clock: Clock::System };
+    Ok((load, profile::servers(&stream, &publish)))
 }
 
 /// Words that cannot be meant together.

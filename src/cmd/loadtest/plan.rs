@@ -12,7 +12,7 @@ use super::crowd::Crowd;
 use super::{conflict, faulty, meanwhile};
 use crate::cli::duration;
 use crate::cli::global::Global;
-use crate::cli::loadtest::{Load, ModeName, Options, ProfileName};
+use crate::cli::loadtest::{LONGEST, Load, ModeName, Options, ProfileName};
 use crate::domain::limits::{CONTENT_BYTES, REQUEST_ROWS};
 use crate::loadtest::Plan;
 use crate::loadtest::plan::{MESSAGES_MAX, Mode, Schedule};
@@ -22,9 +22,10 @@ use crate::loadtest::scenario::Scenario;
 use crate::loadtest::stamp::RunId;
 use crate::random;
 
-/// Where `--url` points unless it is typed.
-const USUAL_URL: &str = "http://127.0.0.1:8080";
 const WARMUP: Duration = Duration::from_secs(1);
+
+/// JSON's readers keep so many bits of a number: a seed that was drawn is repeated as it stands in a document.
+const SEED_BITS: u32 = 53;
 
 /// A plan, and what it does not say of itself.
 #[derive(Debug)]
@@ -49,16 +50,17 @@ pub fn checked(options: &Options, global: &Global) -> anyhow::Result<Checked> {
         }
         None => (even(load)?, Crowd::of(load).map_err(conflict)?, None),
     };
+    check_ramp(load, crowd.streams)?;
     let mut plan = Plan {
         run: RunId::new(random::bytes()),
-        seed: load.seed.unwrap_or_else(|| u64::from_le_bytes(random::bytes())),
+        seed: load.seed.unwrap_or_else(|| u64::from_le_bytes(random::bytes()) >> (u64::BITS - SEED_BITS)),
         streams: crowd.streams,
         users: crowd.users,
         mode: mode.with_at_most(crowd.users),
         schedule,
         ramp: load.ramp.per_second(),
         warmup: Duration::ZERO,
-        settle: options.verdict.settle,
+        settle: meanwhile::settle(options),
         late: options.verdict.late,
         payload_bytes: load.payload_bytes as usize,
         scenario: Scenario::Steady,
@@ -66,7 +68,7 @@ pub fn checked(options: &Options, global: &Global) -> anyhow::Result<Checked> {
     };
     plan.warmup = warmup(load, plan.length())?;
     let opening = Duration::from_secs_f64(f64::from(plan.streams) / plan.ramp);
-    plan.scenario = meanwhile::checked(options, opening, plan.length()).map_err(conflict)?;
+    plan.scenario = meanwhile::checked(options, opening, &plan).map_err(conflict)?;
     Ok(Checked { plan, replay })
 }
 
@@ -99,6 +101,15 @@ impl Checked {
             late_s: plan.late.as_secs_f64(),
             ramp_per_s: plan.ramp,
             payload_bytes: plan.payload_bytes,
+            share: match plan.scenario {
+                Scenario::Storm { share } | Scenario::Slow { share } => Some(share),
+                _ => None,
+            },
+            token_ttl_s: match plan.scenario {
+                Scenario::Expire { ttl } => Some(ttl.as_secs_f64()),
+                _ => None,
+            },
+            threads: Some(plan.threads),
         }
     }
 }
@@ -106,11 +117,10 @@ impl Checked {
 fn check_server(options: &Options, global: &Global) -> Result<(), clap::Error> {
     let which = &options.which;
     let lumen = which.profile == ProfileName::Lumen;
-    let typed_url = global.url.to_string() != USUAL_URL && std::env::var_os("LUMEN_URL").is_none();
     let payload = options.load.payload_bytes as usize;
     let faults = [
         (
-            which.spawn && typed_url,
+            which.spawn && global.url_is_typed,
             "--spawn starts a server of its own, and --url says which one is there: say one of them",
         ),
         (which.spawn && !lumen, "--spawn starts lumen, and --profile says that it is another: leave one of them out"),
@@ -140,9 +150,6 @@ fn check_server(options: &Options, global: &Global) -> Result<(), clap::Error> {
 
 fn mode(load: &Load) -> Result<Mode, clap::Error> {
     match (load.mode, load.audience) {
-        (ModeName::Audience, _) if load.replay.is_some() => {
-            Err(conflict("a --replay has one receiver a message, and --mode audience several: leave one of them out"))
-        }
         (ModeName::Audience, several) => Ok(Mode::Audience(several.unwrap_or(REQUEST_ROWS as u32))),
         (_, Some(_)) => Err(conflict("--audience is the users of a message with --mode audience: say that too")),
         (ModeName::Unicast, None) => Ok(Mode::Unicast),
@@ -171,6 +178,15 @@ fn even(load: &Load) -> Result<Schedule, clap::Error> {
     Ok(Schedule::Even { rate, messages: messages as u32 })
 }
 
+fn check_ramp(load: &Load, streams: u32) -> Result<(), clap::Error> {
+    let ramp = load.ramp;
+    if f64::from(streams) / ramp.per_second() > LONGEST.as_secs_f64() {
+        let longest = duration::shown(LONGEST);
+        return Err(faulty(format!("--ramp {ramp} opens {streams} streams in over {longest}; say a higher one")));
+    }
+    Ok(())
+}
+
 fn warmup(load: &Load, length: Duration) -> Result<Duration, clap::Error> {
     match load.warmup {
         None => Ok(WARMUP.min(length / 4)),
@@ -191,9 +207,8 @@ fn threads(load: &Load) -> usize {
 /// What a line would be typed as.
 #[cfg(test)]
 pub fn typed(line: &str) -> (Box<Options>, Global) {
-    use clap::Parser;
     let words = ["lumen", "loadtest"].into_iter().chain(line.split_whitespace());
-    let cli = crate::cli::Cli::try_parse_from(words).unwrap_or_else(|fault| panic!("{fault}"));
+    let cli = crate::cli::Cli::read(words).unwrap_or_else(|fault| panic!("{fault}"));
     match cli.command {
         crate::cli::Command::Loadtest(options) => (options, cli.global),
         other => panic!("{other:?}"),
@@ -229,29 +244,46 @@ mod tests {
         assert_eq!(planned("").warmup, WARMUP);
         assert_ne!(planned("").run, planned("").run);
         assert!(planned("").threads >= 1);
+        // Whatever reads JSON reads a drawn seed as it is.
+        assert!((0..64).all(|_| planned("").seed < 1 << 53));
+        assert_eq!(planned("--seed 18446744073709551615").seed, u64::MAX);
         assert_eq!(planned("--mode audience --users 300").mode, Mode::Audience(300));
         assert_eq!(planned("--mode audience --users 20000 --streams 5").mode, Mode::Audience(10_000));
         assert_eq!(planned("--mode audience --audience 7").mode, Mode::Audience(7));
         assert_eq!(
             planned("--streams 5000 --scenario expire").scenario,
-            Scenario::Expire { ttl: Duration::from_millis(17_500) }
+            Scenario::Expire { ttl: Duration::from_millis(17_200) }
         );
+    }
+
+    #[test]
+    fn a_report_says_what_the_scenario_took() {
+        let of = |line: &str| {
+            let (options, global) = typed(&format!("--threads 3 {line}"));
+            let facts = checked(&options, &global).unwrap().facts("lumen", "http://a");
+            (facts.share, facts.token_ttl_s, facts.threads)
+        };
+        assert_eq!(of(""), (None, None, Some(3)));
+        assert_eq!(of("--scenario storm --share 50%"), (Some(0.5), None, Some(3)));
+        assert_eq!(of("--scenario slow"), (Some(0.3), None, Some(3)));
+        assert_eq!(of("--scenario expire --token-ttl 5s"), (None, Some(5.0), Some(3)));
     }
 
     #[test]
     fn what_cannot_be_meant_is_told() {
         for (line, expected) in [
             ("--spawn --url http://127.0.0.1:1", "--spawn starts a server of its own"),
+            ("--spawn --url http://127.0.0.1:8080", "--spawn starts a server of its own"),
             ("--spawn --profile nchan", "--spawn starts lumen"),
             ("--profile nchan --key-file k", "--key-file is lumen's key"),
             ("--tokens t", "--tokens is for another --profile"),
             ("--publish-url /p", "how lumen is spoken to is known"),
             ("--subscribe-header a:b", "how lumen is spoken to is known"),
             ("--payload-bytes 4097", "lumen takes contents of 4096 bytes at most, and --payload-bytes is 4097"),
-            ("--mode audience --replay f", "a --replay has one receiver a message"),
             ("--audience 5", "--audience is the users of a message with --mode audience"),
             ("--rate 1/h --duration 1s", "--rate 0.0002777777777777778/s for --duration 1s is not one message"),
             ("--rate 10000/s --duration 10h", "--rate 10000/s for --duration 10h is over 100000000 messages"),
+            ("--ramp 1/h --streams 11", "--ramp 0.0002777777777777778/s opens 11 streams in over 10h"),
             ("--warmup 30s", "--warmup 30s leaves nothing to measure of a run that sends for 30.0 s"),
             ("--streams 3 --users 2 --devices 2", "2 users with 2 devices each are 4 streams"),
             ("--scenario crash", "--scenario crash ends the server"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::faulty;
 use crate::auth::Keys;
@@ -14,13 +14,38 @@ use crate::clock::Clock;
 use crate::cmd::server;
 use crate::loadtest::Plan;
 use crate::loadtest::plan::Mode;
-use crate::loadtest::profile::{Dialect, Lumen, Profile, Server, Templated, Tokens};
+use crate::loadtest::process;
+use crate::loadtest::profile::{Dialect, Lumen, Profile, Request, Server, Templated, Tokens};
 
 /// A server that the run has started itself.
 pub struct Spawned {
     pub url: ServerUrl,
     /// The file of its signing key.
     pub key: PathBuf,
+}
+
+/// How a server is spoken to that is not the run's own, which is known before anything starts; `None` of one that is.
+///
+/// # Errors
+/// As [`build`]; a process that is to be watched and is not there.
+pub fn of_another(options: &Options, global: &Global, plan: &Plan) -> anyhow::Result<Option<Profile>> {
+    if options.which.spawn {
+        return Ok(None);
+    }
+    if let Some(pid) = options.which.server_pid {
+        ensure!(
+            process::now(pid).is_some(),
+            "--server-pid {pid}: there is no such process on this host, or none that can be looked at; take the server's \
+             number from ps, or leave it out"
+        );
+    }
+    build(options, global, plan, None).map(Some)
+}
+
+/// The servers that get these requests, as a report may name them: a path or a query could hold a token.
+pub fn servers(stream: &Request, publish: &Request) -> String {
+    let [streams, messages] = [stream, publish].map(|request| request.url.origin().ascii_serialization());
+    if streams == messages { streams } else { format!("{streams} (streams), {messages} (messages)") }
 }
 
 /// How the server of this run is spoken to. Asks nothing of it yet.
@@ -109,6 +134,20 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_is_to_be_watched_is_there() {
+        let known = |line: &str| {
+            let (options, global) = typed(line);
+            of_another(&options, &global, &checked(&options, &global)?.plan)
+        };
+        let here = std::process::id();
+        assert!(known(&format!("--profile nchan --server-pid {here}")).unwrap().is_some());
+        assert!(known("--spawn").unwrap().is_none());
+        // Over the kernel's highest.
+        let fault = known("--profile nchan --server-pid 2147483647").err().unwrap().to_string();
+        assert!(fault.starts_with("--server-pid 2147483647: there is no such process") && fault.contains("ps"));
+    }
+
+    #[test]
     fn another_server_is_spoken_to_by_templates() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tokens");
@@ -122,6 +161,13 @@ mod tests {
         let stamp = Stamp { run: plan.run, number: 0, due_us: 0 };
         let publish = profile.publish(stamp, &[0]).unwrap();
         assert!(publish.headers.iter().any(|(_, value)| value.as_bytes() == bearer));
+
+        assert_eq!(servers(&request, &publish), "http://127.0.0.1:8080");
+        let elsewhere = "--profile nchan --subscribe-url http://a.example:81/{user}?t=secret";
+        let (profile, _) = built(elsewhere, None).unwrap();
+        let request = profile.subscribe(&Seat { user: 0, cursor: None, token_ttl: None }).unwrap();
+        assert_eq!(servers(&request, &publish), "http://a.example:81 (streams), http://127.0.0.1:8080 (messages)");
+        assert_eq!(servers(&request, &request), "http://a.example:81", "what --url says is nobody's");
 
         let fault = built("--profile nchan --mode audience", None).err().unwrap();
         let fault = fault.downcast::<clap::Error>().unwrap();

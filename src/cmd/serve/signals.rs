@@ -1,8 +1,12 @@
 //! What a running server is told by signals, and what must not end it.
 
+use std::future::pending;
 use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
 
@@ -14,15 +18,19 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// Where its end asks to end as well.
+    stdin: Option<pipe::Receiver>,
 }
 
 impl Signals {
-    /// From now on none of them ends the process by itself.
+    /// From now on none of them ends the process by itself; what does is the end of stdin, if that is to be.
     ///
     /// # Errors
-    /// The system refuses to tell of signals.
-    pub fn listen() -> io::Result<Self> {
+    /// The system refuses to tell of signals, or stdin is no pipe.
+    pub fn listen(until_stdin_ends: bool) -> io::Result<Self> {
+        let stdin = || pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?);
         Ok(Self {
+            stdin: until_stdin_ends.then(stdin).transpose()?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
@@ -35,6 +43,7 @@ impl Signals {
             _ = self.terminate.recv() => Asked::End,
             _ = self.interrupt.recv() => Asked::End,
             _ = self.hang_up.recv() => Asked::Reload,
+            () = ended(&mut self.stdin) => Asked::End,
         }
     }
 
@@ -43,6 +52,13 @@ impl Signals {
         let first = Instant::now();
         while self.come().await != Asked::End || first.elapsed() < ECHO {}
     }
+}
+
+/// Waits for the end of stdin, which comes once.
+async fn ended(stdin: &mut Option<pipe::Receiver>) {
+    let Some(pipe) = stdin else { return pending().await };
+    while let Ok(1..) = pipe.read(&mut [0; 64]).await {}
+    *stdin = None;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

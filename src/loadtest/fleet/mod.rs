@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::awaited::Awaited;
 use super::busy::Thread;
 use super::measured::Track;
 use super::plan::Plan;
@@ -33,6 +34,7 @@ pub struct Shared {
     pub profile: Arc<Profile>,
     pub target: Target,
     pub timeline: Timeline,
+    pub awaited: Arc<Awaited>,
     pub tally: Arc<Tally>,
 }
 

@@ -153,7 +153,7 @@ impl Stream {
     async fn open(&mut self) -> Result<(Link, Reading), End> {
         let lost = |why: String| End::Lost { why, pause: None };
         let begun = Instant::now();
-        let token_ttl = self.shared.plan.token_ttl(self.witness.was_open());
+        let token_ttl = self.shared.plan.token_ttl(self.shared.timeline.instant(Duration::ZERO).is_some());
         let seat = Seat { user: self.witness.user(), cursor: self.cursor.as_deref(), token_ttl };
         let ask = self.shared.profile.subscribe(&seat).map_err(|fault| End::Failed(fault.to_string()))?;
         let mut link = match Link::open(&self.shared.target, self.slow).await {
@@ -266,7 +266,8 @@ impl Stream {
         }
         self.storms = storms;
         let plan = &self.shared.plan;
-        dice::chosen(plan.seed, STORM + u64::from(storms), u64::from(self.number), plan.scenario.storm_share())
+        let question = STORM + u64::from(storms);
+        dice::chosen(plan.seed, question, self.number, plan.streams, plan.scenario.share())
     }
 
     /// Bytes of the connection, none at its end.

@@ -116,6 +116,7 @@ impl Witness {
             self.rev_of(counts);
         }
         shared.tally.delivered.fetch_add(1, Ordering::Relaxed);
+        shared.awaited.came(stamp.number);
         let took = shared.timeline.since(now).saturating_sub(plan.due(stamp.number));
         let mut histograms = shared.tally.histograms();
         record(&mut histograms.lately, took);
@@ -169,6 +170,7 @@ mod tests {
     use crate::auth::Keys;
     use crate::client::Access;
     use crate::clock::Clock;
+    use crate::loadtest::awaited::Awaited;
     use crate::loadtest::plan::{Plan, Schedule};
     use crate::loadtest::profile::{Lumen, Profile};
     use crate::loadtest::stamp::{RunId, Stamp};
@@ -192,6 +194,7 @@ mod tests {
             profile: Arc::new(Profile::lumen(lumen, run)),
             target: Target { addresses: Arc::new([]), tls: None },
             timeline: Default::default(),
+            awaited: Arc::new(Awaited::new(10)),
             tally: Default::default(),
         }
     }

@@ -104,6 +104,15 @@ pub struct PlanFacts {
     pub late_s: f64,
     pub ramp_per_s: f64,
     pub payload_bytes: usize,
+    /// Of a storm or slow readers: their share of the streams, from 0 to 1.
+    #[serde(default)]
+    pub share: Option<f64>,
+    /// Of scenario `expire`: how long tokens held.
+    #[serde(default)]
+    pub token_ttl_s: Option<f64>,
+    /// Threads that read streams.
+    #[serde(default)]
+    pub threads: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -247,6 +256,16 @@ mod tests {
     fn a_document_is_read_as_it_was_written() {
         let text = serde_json::to_string(&sample()).unwrap();
         assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), sample());
+    }
+
+    #[test]
+    fn what_was_added_to_a_version_need_not_be_there() {
+        let mut json = serde_json::to_value(sample()).unwrap();
+        for field in ["share", "token_ttl_s", "threads"] {
+            json["plan"].as_object_mut().unwrap().remove(field).unwrap();
+        }
+        let read: Document = serde_json::from_value(json).unwrap();
+        assert_eq!((read.plan.share, read.plan.token_ttl_s, read.plan.threads), (None, None, None));
     }
 
     /// Each field with what it is in: `ledger.due`. Of a list its first entry, of a map of free names only itself.

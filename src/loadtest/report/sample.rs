@@ -120,6 +120,9 @@ fn plan() -> PlanFacts {
         late_s: 1.0,
         ramp_per_s: 1_500.0,
         payload_bytes: 256,
+        share: Some(0.3),
+        token_ttl_s: None,
+        threads: Some(1),
     }
 }
 

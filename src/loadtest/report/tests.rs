@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
 
-use super::document::{Document, Verdict};
+use super::document::{Document, SecondFacts, Verdict};
 use super::sample::sample;
 use super::{html, markdown, terminal};
 
@@ -46,6 +46,47 @@ fn foreign() -> Document {
 fn the_terminal_gets_a_summary() {
     assert_snapshot!(summary(&sample()));
     assert_snapshot!(summary(&little()));
+}
+
+#[test]
+fn a_run_that_missed_no_threshold_says_first_what_it_missed() {
+    for reason in ["nothing was delivered", "the server ended by itself"] {
+        let mut document = little();
+        (document.verdict, document.reasons) = (Verdict::Missed, vec![format!("{reason}: no stream was cut")]);
+        assert!(document.thresholds.iter().all(|judged| judged.held));
+        for told in [summary(&document), markdown::page(&document), html::page(&document)] {
+            assert!(told.contains(reason) && !told.contains("thresholds held"), "{told}");
+        }
+        assert!(summary(&document).contains(&format!("MISSED  {reason}\n")), "{}", summary(&document));
+        assert!(markdown::page(&document).contains(&format!("loadtest missed: {reason}\n")));
+    }
+}
+
+#[test]
+fn tokens_that_end_are_told() {
+    let mut document = sample();
+    (document.plan.scenario, document.plan.share) = ("expire".to_owned(), None);
+    document.plan.token_ttl_s = Some(17.5);
+    let page = markdown::page(&document);
+    assert!(page.contains("- scenario: expire, tokens hold 17.5 s\n"), "{page}");
+}
+
+#[test]
+fn a_long_runs_pictures_say_what_their_points_are() {
+    let mut document = sample();
+    let second = document.seconds[10].clone();
+    document.seconds = (0..700).map(|at| SecondFacts { at_s: f64::from(at), ..second.clone() }).collect();
+    let page = html::page(&document);
+    let of = |title: &str| page.split_once(&format!("<h3>{title}</h3>")).unwrap().1.split_once("</p>").unwrap().0;
+    for (title, told) in [
+        ("Delivery latency over time", "the worst of them"),
+        ("Connected streams", "the fewest of them"),
+        ("Rates", "their mean"),
+        ("Server memory", "the most of them"),
+        ("Server CPU", "their mean"),
+    ] {
+        assert!(of(title).ends_with(&format!("Each point is 3 s, and tells {told}.")), "{}", of(title));
+    }
 }
 
 #[test]

@@ -51,6 +51,11 @@ pub fn judgement(document: &Document) -> String {
     let all = document.thresholds.len();
     let missed = document.thresholds.iter().filter(|judged| !judged.held).count();
     match (document.verdict, missed) {
+        // No threshold is needed for that: the reason says what it is, and after a colon why.
+        (Verdict::Missed, 0) => {
+            let reason = document.reasons.first().and_then(|reason| reason.split(": ").next());
+            reason.unwrap_or("it proves nothing").to_owned()
+        }
         (Verdict::Void, _) => "the generator was the bottleneck: the figures say nothing of the server".to_owned(),
         (Verdict::Interrupted, _) => "ended before its time: the figures are of what was done".to_owned(),
         (_, 0) => format!("all {all} thresholds held"),
@@ -106,9 +111,11 @@ fn schedule(plan: &PlanFacts) -> String {
 pub fn plan(plan: &PlanFacts) -> Vec<Fact> {
     let mode = plan.audience.map(|users| format!(", {} users a message", count(users.into()))).unwrap_or_default();
     let fact = |name: &str, value: String| (name.to_owned(), value);
-    vec![
+    let share = plan.share.map(|share| format!(", {} of the streams", Unit::Percent.shown(share * 100.0)));
+    let ttl = plan.token_ttl_s.map(|ttl| format!(", tokens hold {}", seconds(ttl)));
+    let mut facts = vec![
         fact("server", format!("{} ({})", plan.url, plan.profile)),
-        fact("scenario", plan.scenario.clone()),
+        fact("scenario", [Some(plan.scenario.clone()), share, ttl].into_iter().flatten().collect()),
         fact("mode", plan.mode.clone() + &mode),
         fact("streams", format!("{} of {} users", count(plan.streams.into()), count(plan.users.into()))),
         fact("opened at", Unit::PerSecond.shown(plan.ramp_per_s)),
@@ -118,7 +125,9 @@ pub fn plan(plan: &PlanFacts) -> Vec<Fact> {
         fact("late after", seconds(plan.late_s)),
         fact("settle", seconds(plan.settle_s)),
         fact("seed", plan.seed.to_string()),
-    ]
+    ];
+    facts.extend(plan.threads.map(|threads| fact("reader threads", count(threads as u64))));
+    facts
 }
 
 /// Where it ran, a name and a value each.

@@ -31,10 +31,10 @@ impl Scenario {
         }
     }
 
-    /// The share of streams that a storm cuts.
-    pub fn storm_share(self) -> f64 {
+    /// The share of streams that it takes.
+    pub fn share(self) -> f64 {
         match self {
-            Scenario::Storm { share } => share,
+            Scenario::Storm { share } | Scenario::Slow { share } => share,
             _ => 0.0,
         }
     }

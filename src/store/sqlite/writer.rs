@@ -19,7 +19,7 @@ use super::mark::mark;
 use super::retract::retract;
 use super::sweep::sweep;
 use crate::clock::Clock;
-use crate::store::commit::{Answer, Commit, CommitsIn, Done, Outcome, Reply};
+use crate::store::commit::{Answer, Commit, CommitsIn, Committed, Outcome, Reply};
 use crate::store::error::{Error, Fatal};
 use crate::store::job::{Job, Task};
 use crate::store::queue::Jobs;
@@ -193,7 +193,7 @@ impl Writer {
         let mut done = Vec::with_capacity(group.len());
         for (job, result) in group.into_iter().zip(results) {
             match result {
-                Ok(outcome) => done.push(Done { outcome, reply: job.reply }),
+                Ok(outcome) => done.push(Committed { outcome, reply: job.reply }),
                 Err(error) => job.refuse(error),
             }
         }

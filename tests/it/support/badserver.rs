@@ -46,6 +46,8 @@ pub enum Fault {
     Shuts(usize),
     /// From this one on messages are refused.
     Refuses(usize),
+    /// The first one is refused, and each other is told only after this time.
+    RefusesOneAndIsLate(Duration),
     /// From this one on messages are not answered.
     Holds(usize),
 }
@@ -170,7 +172,11 @@ impl Hub {
                 state.harmed += 1;
                 return None;
             }
-            Fault::Late(time) => self.tell_after(time, user.to_owned(), frame),
+            Fault::RefusesOneAndIsLate(_) if number == 0 => {
+                state.harmed += 1;
+                return Some("500 Internal Server Error");
+            }
+            Fault::Late(time) | Fault::RefusesOneAndIsLate(time) => self.tell_after(time, user.to_owned(), frame),
             fault => state.tell_by(fault, number, user, &frame),
         }
         let stamp = Stamp::find(content.as_bytes()).expect("a stamp");

@@ -70,10 +70,11 @@ impl<'a> Time<'a> {
         })
     }
 
-    fn note(&self, note: &str) -> String {
+    /// `told` is what a point says of several seconds, as [`together`] has it.
+    fn note(&self, note: &str, told: &str) -> String {
         match self.each {
             1 => note.to_owned(),
-            each => format!("{note} Each point is {each} s, and tells the worst of them."),
+            each => format!("{note} Each point is {each} s, and tells {told}."),
         }
     }
 }
@@ -86,10 +87,11 @@ fn latency(document: &Document, time: &Time) -> Option<Figure> {
     ];
     let y = fitting(Axis::Of(Unit::Time), &lines);
     let axis = if y.is_log() { " Logarithmic." } else { "" };
-    let note = time.note(&format!(
+    let from = format!(
         "From the moment a message was to be sent to its arrival, second by second: the warm-up too, and not on slow \
          readers.{axis}"
-    ));
+    );
+    let note = time.note(&from, "the worst of them");
     let (p50, p99) = document.latencies.get("delivery").map(|all| (all.p50, all.p99)).unwrap_or_default();
     let told = format!(
         "Delivery latency over time; over all of it p50 is {} and p99 {}",
@@ -123,7 +125,8 @@ fn streams(document: &Document, time: &Time) -> Option<Figure> {
     let y = Scale::from_zero(Axis::Of(Unit::Count), values(&line).fold(planned, f64::max), Y_TICKS);
     let told = format!("Connected streams over time; {} were planned", words::count(document.plan.streams.into()));
     let chart = time.chart(&told, vec![line], y)?;
-    let note = time.note(&format!("Open at the end of each second; planned {}.", words::count(planned as u64)));
+    let open = format!("Open at the end of each second; planned {}.", words::count(planned as u64));
+    let note = time.note(&open, "the fewest of them");
     lowest.is_finite().then_some(Figure { title: "Connected streams", note, chart })
 }
 
@@ -139,7 +142,8 @@ fn rates(time: &Time) -> Option<Figure> {
         true => Scale::log(Axis::Of(Unit::Count), 1.0, delivered),
         false => Scale::from_zero(Axis::Of(Unit::Count), lines.iter().map(most).fold(1.0, f64::max), Y_TICKS),
     };
-    let note = time.note(&format!("Within each second.{}", if y.is_log() { " Logarithmic." } else { "" }));
+    let within = format!("Within each second.{}", if y.is_log() { " Logarithmic." } else { "" });
+    let note = time.note(&within, "their mean");
     let chart = time.chart("Messages sent, answered and delivered in each second", lines, y)?;
     Some(Figure { title: "Rates", note, chart })
 }
@@ -179,14 +183,16 @@ fn memory(time: &Time) -> Option<Figure> {
     let line = time.line("resident", "s1", |second| second.server_rss_bytes.map(|bytes| bytes as f64));
     let y = Scale::from_zero(Axis::Of(Unit::Bytes), values(&line).fold(0.0, f64::max), Y_TICKS);
     let chart = time.chart("Memory of the server over time", vec![line], y)?;
-    Some(Figure { title: "Server memory", note: time.note("Resident, at the end of each second."), chart })
+    let note = time.note("Resident, at the end of each second.", "the most of them");
+    Some(Figure { title: "Server memory", note, chart })
 }
 
 fn cpu(time: &Time) -> Option<Figure> {
     let line = time.line("CPU", "s2", |second| second.server_cpu.map(|share| share * 100.0));
     let y = Scale::from_zero(Axis::Of(Unit::Percent), values(&line).fold(1.0, f64::max), Y_TICKS);
     let chart = time.chart("CPU of the server over time", vec![line], y)?;
-    Some(Figure { title: "Server CPU", note: time.note("Within each second; 100 % is one CPU."), chart })
+    let note = time.note("Within each second; 100 % is one CPU.", "their mean");
+    Some(Figure { title: "Server CPU", note, chart })
 }
 
 /// An axis for these values: even, or logarithmic where they are far apart.
