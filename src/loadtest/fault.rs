@@ -22,6 +22,11 @@ pub enum RunFault {
     Interrupted,
     #[error(transparent)]
     Spawn(#[from] SpawnFault),
+    #[error(
+        "nothing can be published over https: {0}; install this host's ca-certificates, or name a PEM file in \
+         SSL_CERT_FILE"
+    )]
+    Trust(String),
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] io::Error),
 }

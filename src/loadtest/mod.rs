@@ -25,6 +25,7 @@ mod probe;
 mod process;
 pub mod profile;
 mod publisher;
+mod reason;
 mod recovery;
 pub mod replay;
 pub mod report;

@@ -61,7 +61,7 @@ impl Load {
     /// # Errors
     /// [`RunFault`]: what kept it from publishing at all.
     pub async fn run(self, show: watch::Sender<Now>, interrupted: &Shutdown) -> Result<Measured, RunFault> {
-        let places = descriptors::places(self.plan.streams, descriptors::raised())?;
+        let places = descriptors::places(&self.plan, descriptors::raised())?;
         let mut run = Run::launch(self, places, show)?;
         let opened = run.open(interrupted).await;
         if let Err(why) = opened {
@@ -313,6 +313,7 @@ impl Run {
         let watched = self.server.is_seen();
         let server = watched.then(|| self.server.summed_up(self.before_streams, self.all_open, end));
         let latencies = tally::merged(self.tallies());
+        let not_opened = tally::not_opened(self.tallies());
         let seconds = mem::take(&mut self.seconds);
         let acts = mem::take(&mut self.acts);
         let (began_at, published_for, interrupted) = (self.began_at, self.published_for, self.interrupted);
@@ -321,6 +322,8 @@ impl Run {
             began_at,
             sent: outcome.sent,
             refusals: outcome.refusals,
+            held_up: outcome.held_up,
+            not_opened,
             tracks,
             latencies,
             seconds,

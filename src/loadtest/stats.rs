@@ -44,12 +44,14 @@ pub fn document(
         acts: facts::acts(&measured.acts),
         seconds: facts::seconds(&measured.seconds),
         refusals: facts::most_frequent(&measured.refusals),
+        connect_faults: facts::most_frequent(&measured.not_opened),
         stream_faults: facts::most_frequent(&facts::stream_faults(plan, &measured.tracks)),
         ledger: settled.ledger,
     };
     document.figures = figures(plan, measured, settled.delivered_within, &document);
     document.thresholds = rules.judge(&document.figures);
     document.notes = rules.notes(&document);
+    document.notes.extend(facts::held_up(measured));
     (document.verdict, document.reasons) = verdict(&document, measured.interrupted);
     document
 }
@@ -75,6 +77,7 @@ fn figures(plan: &Plan, measured: &Measured, delivered_within: u64, document: &D
     put(&of_streams(plan, measured));
     put(&of_rates(plan, measured, delivered_within));
     put(&[("refused", measured.refusals.values().sum::<u64>() as f64)]);
+    put(&[("connect.failed", measured.not_opened.values().sum::<u64>() as f64)]);
     put(&of_processes(document));
     figures
 }
