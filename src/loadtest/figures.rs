@@ -37,7 +37,7 @@ const LATENCIES: [(&str, &str); 8] = [
     ("answer", "time from when a message was to be sent to the answer that accepted it"),
     ("delivery", "time from when a message was to be sent to its arrival on a stream"),
     ("last_receiver", "time from when a message was to be sent until it was on each of its streams"),
-    ("send_lag", "time from when a message was to be sent to its request's begin"),
+    ("send_lag", "time from when a message was to be sent to its request's begin, unless answers to others held it up"),
     ("slow_delivery", "the delivery time on streams that read slowly"),
     ("catch_up", "time from a stream's loss until it had all that it missed"),
 ];

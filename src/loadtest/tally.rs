@@ -34,7 +34,7 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Histograms {
     pub all: Latencies,
-    /// Deliveries since the last look, those of the warm-up too.
+    /// Deliveries since the last look on streams that read as they can, those of the warm-up too.
     pub lately: Histogram<u64>,
     /// Why attempts at a stream got no event stream for an answer, and how often.
     pub not_opened: BTreeMap<String, u64>,

@@ -103,7 +103,7 @@ async fn all(thread: usize, shared: Arc<Shared>, mut told: Told, began: Instant)
             _ = told.wait_for(|orders| orders.end) => break,
             () = sleep_until(turn) => {}
         }
-        streams.begin(number, stream::live(number, turn.into_std(), shared.clone(), told.clone()));
+        streams.begin(number, stream::live(number, Instant::now().into_std(), shared.clone(), told.clone()));
     }
     streams.end(&shared).await
 }

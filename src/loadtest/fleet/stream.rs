@@ -3,8 +3,6 @@
 //! It behaves as a browser's EventSource does: it comes back after the pause that the server set, with the last id, and
 //! gives up for good on any answer that is no event stream.
 
-use std::cell::RefCell;
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +13,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::Shared;
 use super::body::Body;
 use super::head;
-use super::link::{Link, LinkFault};
+use super::link::{Link, LinkFault, READ_BYTES};
 use super::orders::Told;
 use super::request;
 use super::witness::Witness;
@@ -26,8 +24,6 @@ use crate::loadtest::reason;
 use crate::loadtest::tally::record;
 use crate::wire::sse::{Block, Splitter};
 
-/// Bytes that are read at a time, into a buffer that all streams of a thread share.
-const READ_BYTES: usize = 64 * 1024;
 /// What a slow reader reads in a second.
 const SLOW_BYTES: usize = 1024;
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,10 +37,6 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const ASKED_MOST: Duration = Duration::from_secs(300);
 /// Question to the dice: which streams a storm cuts; the storm's number is added.
 const STORM: u64 = 1 << 32;
-
-thread_local! {
-    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 /// Why a connection is over.
 enum End {
@@ -61,7 +53,7 @@ enum End {
     Failed(String),
 }
 
-/// Lives from its turn to be opened to the end of the run.
+/// Lives from its turn to be opened, which has come, to the end of the run.
 pub async fn live(number: u32, turn: Instant, shared: Arc<Shared>, told: Told) -> Track {
     Stream::new(number, turn, shared, told).live().await
 }
@@ -107,11 +99,11 @@ impl Stream {
                     self.witness.fault(why);
                     self.shared.tally.lost.fetch_add(1, Ordering::Relaxed);
                     let pause = pause.unwrap_or(usual);
-                    // Of attempts that fail the first counts.
-                    self.wanted.get_or_insert(Instant::now() + pause);
                     if self.over_within(pause).await {
                         return self.witness.into_track();
                     }
+                    // Of attempts in vain the first counts.
+                    self.wanted.get_or_insert_with(Instant::now);
                 }
                 End::Failed(why) => {
                     self.witness.fault(why);
@@ -187,14 +179,9 @@ impl Stream {
         link.send(&request::bytes(&ask)).await.map_err(|fault| lost(format!("the request was cut: {fault}")))?;
         let mut bytes = Vec::new();
         loop {
-            let read = poll_fn(|context| {
-                READ.with_borrow_mut(|buffer| {
-                    let read = link.poll_read(context, buffer);
-                    read.map_ok(|count| {
-                        bytes.extend_from_slice(&buffer[..count]);
-                        count
-                    })
-                })
+            let read = link.read(READ_BYTES, |read| {
+                bytes.extend_from_slice(read);
+                read.len()
             });
             match read.await {
                 Ok(0) => return Err(lost("the connection ended before its answer".to_owned())),
@@ -232,12 +219,7 @@ impl Stream {
         loop {
             let slow = self.slow && !told.borrow().settling;
             let most = if slow { SLOW_BYTES } else { READ_BYTES };
-            let read = poll_fn(|context| {
-                READ.with_borrow_mut(|buffer| {
-                    let read = link.poll_read(context, &mut buffer[..most]);
-                    read.map_ok(|count| self.took(&buffer[..count], reading))
-                })
-            });
+            let read = link.read(most, |bytes| self.took(bytes, reading));
             tokio::select! {
                 biased;
                 changed = told.changed() => {
