@@ -40,7 +40,7 @@ async fn streams_that_cannot_be_opened_are_told_with_their_reason() {
 }
 
 async fn answered_by_what_is_no_stream() {
-    const FAULTS: [(Fault, &str); 5] = [
+    const FAULTS: [(Fault, &str); 6] = [
         (Fault::Answers("HTTP/1.1 204 No Content\r\n\r\n"), "it answered 204 No Content"),
         (Fault::Answers("HTTP/1.1 503 Service Unavailable\r\n\r\n"), "it answered 503 Service Unavailable"),
         (
@@ -48,6 +48,7 @@ async fn answered_by_what_is_no_stream() {
             "it answered with the content type text/html and not with text/event-stream",
         ),
         (Fault::Answers("220 mail.example ESMTP\r\n"), "its answer is no HTTP/1.x: "),
+        (Fault::Answers("\x15\x03\x01\0\x02\x02F"), "(it may speak https; write its address with https://)"),
         (Fault::Mute, "no answer within 10 s"),
     ];
     let runs = FAULTS.map(|(fault, why)| async move {
