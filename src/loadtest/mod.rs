@@ -27,6 +27,7 @@ mod probe;
 pub mod process;
 pub mod profile;
 mod publisher;
+mod reason;
 mod recovery;
 pub mod replay;
 pub mod report;

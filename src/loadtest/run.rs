@@ -62,7 +62,7 @@ impl Load {
     /// # Errors
     /// [`RunFault`]: what kept it from publishing at all.
     pub async fn run(self, show: watch::Sender<Now>, interrupted: &Shutdown) -> Result<Measured, RunFault> {
-        let places = descriptors::places(self.plan.streams, descriptors::raised())?;
+        let places = descriptors::places(&self.plan, descriptors::raised())?;
         let mut run = Run::launch(self, places, show)?;
         let opened = run.open(interrupted).await;
         if let Err(why) = opened {
@@ -346,10 +346,13 @@ impl Run {
         let (tracks, outcome) = self.halt().await;
         // Only now nothing more comes: latencies are of all that the tracks have.
         let latencies = tally::merged(tallies.iter().map(Arc::as_ref));
+        let not_opened = tally::not_opened(tallies.iter().map(Arc::as_ref));
         Measured {
             began_at,
             sent: outcome.sent,
             refusals: outcome.refusals,
+            held_up: outcome.held_up,
+            not_opened,
             tracks,
             latencies,
             seconds,
