@@ -77,7 +77,7 @@ const OTHERS: [(&str, Unit, Worse, &str); 32] = [
     ("recovery.p50", Unit::Time, Worse::More, "time after a storm, a deploy or a crash until half of the lost streams had caught up"),
     ("recovery.p99", Unit::Time, Worse::More, "the same of 99 % of them; in other scenarios each counts from its own loss"),
     ("recovery.all", Unit::Time, Worse::More, "the same of all; a time that was never reached is no figure"),
-    ("generator.busy", Unit::Percent, Worse::More, "share of a CPU that the generator's busiest thread had"),
+    ("generator.busy", Unit::Percent, Worse::More, "share of a CPU that the generator's busiest thread had while publishing"),
     ("generator.rss_a_stream", Unit::Bytes, Worse::More, "the generator's memory a stream"),
     ("generator.cpu_us_a_delivery", Unit::Time, Worse::More, "the generator's CPU time a delivery"),
     ("server.cpu_us_a_delivery", Unit::Time, Worse::More, "the server's CPU time a delivery"),

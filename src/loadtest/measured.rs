@@ -110,7 +110,7 @@ pub struct Second {
     pub sent: u64,
     pub answered: u64,
     pub delivered: u64,
-    /// Delivery latency within it; `None` without a delivery.
+    /// Delivery latency within it, on streams that read as they can, the warm-up's too; `None` without a delivery.
     pub p50_us: Option<u64>,
     pub p99_us: Option<u64>,
     pub max_us: Option<u64>,
@@ -216,7 +216,7 @@ pub struct Now {
     pub messages: u64,
     pub answered: u64,
     pub delivered: u64,
-    /// Delivery latency of the last second.
+    /// Delivery latency of the last second, as [`Second`] has it.
     pub p50_us: Option<u64>,
     pub p99_us: Option<u64>,
 }

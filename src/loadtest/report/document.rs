@@ -233,6 +233,7 @@ pub struct SecondFacts {
     pub sent: u64,
     pub answered: u64,
     pub delivered: u64,
+    /// Delivery latency within it, on streams that read as they can. Unlike in `latencies`, the warm-up's is told too.
     pub p50_us: Option<u64>,
     pub p99_us: Option<u64>,
     pub max_us: Option<u64>,

@@ -87,7 +87,10 @@ fn latency(document: &Document, time: &Time) -> Option<Figure> {
     ];
     let y = fitting(Axis::Of(Unit::Time), &lines);
     let axis = if y.is_log() { " Logarithmic." } else { "" };
-    let from = format!("From the moment a message was to be sent to its arrival, second by second.{axis}");
+    let from = format!(
+        "From the moment a message was to be sent to its arrival, second by second: the warm-up too, and not on slow \
+         readers.{axis}"
+    );
     let note = time.note(&from, "the worst of them");
     let (p50, p99) = document.latencies.get("delivery").map(|all| (all.p50, all.p99)).unwrap_or_default();
     let told = format!(
