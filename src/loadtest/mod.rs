@@ -4,6 +4,7 @@
 //! Measured, computed and written in three places: `fleet`, `publisher` and `probe` measure ([`Measured`]), `ledger` and
 //! `stats` compute ([`Document`]), `report` writes.
 
+mod account;
 mod awaited;
 mod busy;
 #[cfg(test)]
