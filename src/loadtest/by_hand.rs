@@ -36,6 +36,8 @@ pub fn all_went_well(plan: &Plan) -> Measured {
         began_at: 1_795_507_200_123,
         sent: (0..plan.messages()).map(sent).collect(),
         refusals: BTreeMap::new(),
+        held_up: 0,
+        not_opened: BTreeMap::new(),
         tracks: (0..plan.streams).map(|stream| all_came(plan, stream)).collect(),
         latencies: latencies(),
         seconds: Vec::new(),

@@ -2,10 +2,13 @@
 
 use rlimit::Resource;
 
-/// Descriptors that are no stream's and no request's: threads, files, the terminal.
+use super::Plan;
+use super::publisher::ANSWER_WITHIN;
+
+/// Descriptors that are no stream's, no request's and no thread's: files, the terminal, the command's own runtime.
 const REST: u64 = 64;
-/// Requests at a time, if there is room: a server that stalls for ten seconds at a hundred a second needs so many.
-const PLACES_MOST: u64 = 1024;
+/// What a thread takes that reads streams, and the one that publishes: its runtime's epoll, twice, and what wakes it.
+const THREAD: u64 = 4;
 /// With fewer a late answer would hold up the next message.
 const PLACES_LEAST: u64 = 64;
 
@@ -28,28 +31,41 @@ pub fn raised() -> u64 {
     Resource::NOFILE.get_soft().unwrap_or(256)
 }
 
-/// Requests that may be under way at a time beside so many streams.
+/// Requests that may be under way at a time beside a plan's streams. An answer is waited for no longer than
+/// [`ANSWER_WITHIN`]: more than are due within that are under way only where the server takes none.
 ///
 /// # Errors
 /// [`TooFew`].
-pub fn places(streams: u32, limit: u64) -> Result<usize, TooFew> {
-    let left = limit.saturating_sub(REST + u64::from(streams));
-    if left < PLACES_LEAST {
-        return Err(TooFew { streams, limit, most: limit.saturating_sub(REST + PLACES_LEAST) });
+pub fn places(plan: &Plan, limit: u64) -> Result<usize, TooFew> {
+    let streams = plan.streams;
+    let threads = plan.threads as u64 + 1;
+    let left = limit.saturating_sub(REST + THREAD * threads);
+    match left.checked_sub(u64::from(streams)) {
+        // Both are below 2³².
+        Some(left @ PLACES_LEAST..) => Ok(left.min(PLACES_LEAST.max(u64::from(plan.busiest(ANSWER_WITHIN)))) as usize),
+        _ => Err(TooFew { streams, limit, most: left.saturating_sub(PLACES_LEAST) }),
     }
-    // What is at most a thousand fits.
-    Ok(left.min(PLACES_MOST) as usize)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loadtest::by_hand;
+    use crate::loadtest::plan::Schedule;
+
+    fn of(streams: u32, threads: usize, rate: f64, limit: u64) -> Result<usize, TooFew> {
+        let schedule = Schedule::Even { rate, messages: 1_000_000 };
+        places(&Plan { threads, schedule, ..by_hand::plan(streams, streams, 1) }, limit)
+    }
 
     #[test]
     fn what_does_not_fit_is_said_before() {
-        assert_eq!(places(1_000, 20_000), Ok(1024));
-        assert_eq!(places(19_000, 20_000), Ok(936));
-        assert_eq!(places(800, 1024), Ok(160));
-        assert_eq!(places(1_000, 1024), Err(TooFew { streams: 1_000, limit: 1024, most: 896 }));
+        assert_eq!(of(1_000, 1, 500.0, 20_000), Ok(5_000), "all of ten seconds");
+        assert_eq!(of(19_000, 1, 500.0, 20_000), Ok(928));
+        assert_eq!(of(800, 3, 500.0, 1024), Ok(144));
+        assert_eq!(of(800, 1, 1.0, 20_000), Ok(64));
+        let fault = of(1_000, 1, 500.0, 1024).unwrap_err();
+        assert_eq!(fault, TooFew { streams: 1_000, limit: 1024, most: 888 });
+        assert_eq!((of(888, 1, 500.0, 1024), of(888, 2, 500.0, 1024).is_err()), (Ok(64), true));
     }
 }

@@ -102,6 +102,17 @@ pub fn stream_faults(plan: &Plan, tracks: &[Track]) -> BTreeMap<String, u64> {
     faults
 }
 
+/// What a reader should know where requests were not sent when they were due, since the server answered others late.
+pub fn held_up(measured: &Measured) -> Option<String> {
+    let held_up = measured.held_up;
+    (held_up > 0).then(|| {
+        format!(
+            "the server's answers held up requests: {held_up} waited until another was answered, since no more could be \
+             under way; latencies count from when they were due, and send_lag leaves them out"
+        )
+    })
+}
+
 /// Why a stream is not open.
 pub fn fault(track: &Track) -> Option<&str> {
     let unopened = || track.opened.is_empty().then_some("never opened");

@@ -32,12 +32,12 @@ pub enum Worse {
 
 /// The distributions. Each has the figures of [`PARTS`].
 const LATENCIES: [(&str, &str); 8] = [
-    ("connect", "time from the first packet of a stream to the head of its answer"),
-    ("first_event", "time from the head of a stream's answer to its first event"),
+    ("connect", "time from when a stream was to be opened to the head of its answer"),
+    ("first_event", "time from the head of a stream's answer to its first event, where the server greets"),
     ("answer", "time from when a message was to be sent to the answer that accepted it"),
     ("delivery", "time from when a message was to be sent to its arrival on a stream"),
     ("last_receiver", "time from when a message was to be sent until it was on each of its streams"),
-    ("send_lag", "time from when a message was to be sent to its request's begin"),
+    ("send_lag", "time from when a message was to be sent to its request's begin, unless answers to others held it up"),
     ("slow_delivery", "the delivery time on streams that read slowly"),
     ("catch_up", "time from a stream's loss until it had all that it missed"),
 ];
@@ -52,7 +52,7 @@ const PARTS: [(&str, &str); 6] = [
 ];
 
 #[rustfmt::skip]
-const OTHERS: [(&str, Unit, Worse, &str); 31] = [
+const OTHERS: [(&str, Unit, Worse, &str); 32] = [
     ("sent", Unit::Count, Worse::Less, "messages whose request was begun"),
     ("acknowledged", Unit::Count, Worse::Less, "messages that the server accepted"),
     ("unacknowledged", Unit::Count, Worse::More, "messages that were due and never accepted"),
@@ -66,6 +66,7 @@ const OTHERS: [(&str, Unit, Worse, &str); 31] = [
     ("counts_wrong", Unit::Count, Worse::More, "unread counts that were not those of the inbox"),
     ("resyncs", Unit::Count, Worse::More, "times that the server said a hole cannot be filled"),
     ("refused", Unit::Count, Worse::More, "requests that were not accepted, tries included"),
+    ("connect.failed", Unit::Count, Worse::More, "attempts at a stream that were in vain"),
     ("streams.open", Unit::Count, Worse::Less, "streams that were open at the end"),
     ("streams.failed", Unit::Count, Worse::More, "streams that were not"),
     ("streams.lost", Unit::Count, Worse::More, "times that an open stream ended, by whomever"),
@@ -217,7 +218,7 @@ mod tests {
     fn each_figure_is_there_once_and_says_what_it_is() {
         let names: BTreeSet<String> = figures().map(|figure| figure.name).collect();
         assert_eq!(names.len(), figures().count());
-        assert_eq!(names.len(), 8 * 6 + 31);
+        assert_eq!(names.len(), 8 * 6 + 32);
         assert!(figures().all(|figure| !figure.what.is_empty()));
         assert_eq!(find("delivery.p99.9").unwrap().what, format!("99.9th percentile: {}", LATENCIES[3].1));
         assert_eq!(find("delivery"), None);

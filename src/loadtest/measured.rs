@@ -86,9 +86,9 @@ pub struct Track {
 /// The latencies that are measured as they happen, in microseconds.
 #[derive(Debug, Clone)]
 pub struct Latencies {
-    /// From the first packet to the head of the answer.
+    /// From the moment at which a stream was to be opened to the head of the answer, attempts in vain included.
     pub connect: Histogram<u64>,
-    /// From there to the first event.
+    /// From there to the greeting, where the server has one.
     pub first_event: Histogram<u64>,
     /// From the moment at which a message was to be sent to the answer that accepted it.
     pub answer: Histogram<u64>,
@@ -96,7 +96,7 @@ pub struct Latencies {
     pub delivery: Histogram<u64>,
     /// The same on streams that read slowly.
     pub slow_delivery: Histogram<u64>,
-    /// From the moment at which a message was to be sent to the begin of its request.
+    /// From the moment at which a message was to be sent to the begin of its request, unless it was held up.
     pub send_lag: Histogram<u64>,
 }
 
@@ -174,6 +174,10 @@ pub struct Measured {
     pub sent: Vec<Sent>,
     /// Why requests were not accepted, and how often, tries included.
     pub refusals: BTreeMap<String, u64>,
+    /// Messages that waited for the answers to others, since no more requests could be under way.
+    pub held_up: u64,
+    /// Why attempts at a stream were in vain, and how often.
+    pub not_opened: BTreeMap<String, u64>,
     /// A stream each.
     pub tracks: Vec<Track>,
     pub latencies: Latencies,

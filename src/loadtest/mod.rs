@@ -4,6 +4,7 @@
 //! Measured, computed and written in three places: `fleet`, `publisher` and `probe` measure ([`Measured`]), `ledger` and
 //! `stats` compute ([`Document`]), `report` writes.
 
+mod account;
 mod awaited;
 mod busy;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod probe;
 pub mod process;
 pub mod profile;
 mod publisher;
+mod reason;
 mod recovery;
 pub mod replay;
 pub mod report;

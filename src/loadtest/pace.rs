@@ -17,6 +17,8 @@ use super::timeline::Timeline;
 
 /// Messages that may wait to be taken, each with its request. Beyond it the pacer waits, which the lag of sending shows.
 const WAITING: usize = 4 * 1024;
+/// So long before its time a message's request is made: enough for the largest, and its token is not an old one.
+const AHEAD: Duration = Duration::from_secs(1);
 /// The longest sleep: so soon it hears that it is to stop.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -47,12 +49,9 @@ impl Pacer {
         let stopped = stop.clone();
         let work = thread::Builder::new().name(thread.name.clone()).spawn(move || {
             name.tell();
-            for message in 0..plan.messages() {
-                let letter = Letter { message, request: request(&plan, &profile, message) };
-                if !wait(&timeline, plan.due(message), &stopped) || now.blocking_send(letter).is_err() {
-                    return;
-                }
-            }
+            let wait = |message, ahead| wait(&timeline, plan.due(message), ahead, &stopped);
+            let letter = |message| Letter { message, request: request(&plan, &profile, message) };
+            pace(plan.messages(), wait, letter, |letter| now.blocking_send(letter).is_ok());
         })?;
         Ok((Self { thread, stop, work }, due))
     }
@@ -64,23 +63,78 @@ impl Pacer {
     }
 }
 
-fn request(plan: &Plan, profile: &Profile, message: u32) -> Result<Request, ProfileFault> {
+/// Lets each message go at its time. `wait` waits until it is as near as that, and `go` takes it; false of either is the
+/// end.
+fn pace<L>(
+    messages: u32,
+    wait: impl Fn(u32, Duration) -> bool,
+    letter: impl Fn(u32) -> L,
+    mut go: impl FnMut(L) -> bool,
+) {
+    for message in 0..messages {
+        if !wait(message, AHEAD) {
+            return;
+        }
+        let letter = letter(message);
+        if !wait(message, Duration::ZERO) || !go(letter) {
+            return;
+        }
+    }
+}
+
+/// The request of a message.
+///
+/// # Errors
+/// As [`Profile::publish`].
+pub fn request(plan: &Plan, profile: &Profile, message: u32) -> Result<Request, ProfileFault> {
     let due_us = u64::try_from(plan.due(message).as_micros()).unwrap_or(u64::MAX);
     let users: Vec<u32> = plan.recipients(message).collect();
     profile.publish(Stamp { run: plan.run, number: message, due_us }, &users)
 }
 
-/// Waits until something is due; false when it is told to stop.
+/// Waits until something is due, or will be after `ahead`; false when it is told to stop.
 #[expect(clippy::disallowed_methods, reason = "it has a thread of its own, and waits for nothing but the time")]
-fn wait(timeline: &Timeline, due: Duration, stopped: &AtomicBool) -> bool {
+fn wait(timeline: &Timeline, due: Duration, ahead: Duration, stopped: &AtomicBool) -> bool {
     loop {
         if stopped.load(Ordering::Relaxed) {
             return false;
         }
-        let left = timeline.instant(due).map(|at| at.saturating_duration_since(Instant::now()));
+        let left = timeline.instant(due).map(|at| at.saturating_duration_since(Instant::now()).saturating_sub(ahead));
         match left {
             Some(Duration::ZERO) => return true,
             left => thread::sleep(left.unwrap_or(NAP).min(NAP)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// What is done, in its order, for so many messages of which `last` is waited for in vain.
+    fn done(messages: u32, last: Option<u32>) -> String {
+        let done = RefCell::new(Vec::new());
+        let wait = |message: u32, ahead: Duration| {
+            done.borrow_mut().push(format!("{}s before {message}", ahead.as_secs()));
+            Some(message) != last || ahead > Duration::ZERO
+        };
+        let letter = |message| {
+            done.borrow_mut().push("made".to_owned());
+            message
+        };
+        pace(messages, wait, letter, |message| {
+            done.borrow_mut().push(format!("{message} goes"));
+            true
+        });
+        done.into_inner().join(", ")
+    }
+
+    #[test]
+    fn a_request_is_made_shortly_before_its_time_and_no_earlier() {
+        let first = "1s before 0, made, 0s before 0, 0 goes";
+        assert_eq!(done(2, None), format!("{first}, 1s before 1, made, 0s before 1, 1 goes"));
+        assert_eq!(done(3, Some(1)), format!("{first}, 1s before 1, made, 0s before 1"));
     }
 }

@@ -100,6 +100,24 @@ impl Plan {
         }
     }
 
+    /// The most messages that are due within so long.
+    pub fn busiest(&self, within: Duration) -> u32 {
+        match &self.schedule {
+            // A float that is too large becomes the largest.
+            Schedule::Even { rate, messages } => ((rate * within.as_secs_f64()).ceil() as u32).min(*messages),
+            Schedule::Replay(lines) => {
+                let mut first = 0;
+                let until = lines.iter().enumerate().map(|(last, line)| {
+                    while line.due - lines[first].due >= within {
+                        first += 1;
+                    }
+                    last - first + 1
+                });
+                until.max().unwrap_or(0) as u32
+            }
+        }
+    }
+
     /// How long it publishes.
     pub fn length(&self) -> Duration {
         match &self.schedule {
@@ -246,5 +264,15 @@ mod tests {
         assert_eq!((plan.due(0), plan.due(250)), (Duration::ZERO, Duration::from_millis(500)));
         assert_eq!((plan.is_warmup(499), plan.is_warmup(500)), (true, false));
         assert_eq!(plan.length(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn the_busiest_time_has_the_most_messages() {
+        let second = Duration::from_secs(1);
+        let even = plan(1, 1, Mode::Unicast);
+        assert_eq!([second / 2, second, 10 * second].map(|within| even.busiest(within)), [250, 500, 1000]);
+        let lines = [0, 1, 1, 2, 5, 9].map(|seconds| Line { due: seconds * second, user: 0 });
+        let replay = Plan { schedule: Schedule::Replay(lines.to_vec()), ..even };
+        assert_eq!([1, 2, 3, 10].map(|seconds| replay.busiest(seconds * second)), [2, 3, 4, 6]);
     }
 }

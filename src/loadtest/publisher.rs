@@ -1,36 +1,36 @@
 //! Puts messages in, each at its time: one that is answered late holds up no other.
 
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, StatusCode, redirect};
-use tokio::sync::Semaphore;
+use reqwest::{Client, Response, StatusCode, redirect};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::awaited::Awaited;
 use super::busy::Thread;
+use super::fault::RunFault;
 use super::fleet::orders::Told;
 use super::measured::Sent;
-use super::pace::{Due, Letter};
+use super::pace::{self, Due};
 use super::plan::Plan;
-use super::profile::{Profile, Request};
+use super::profile::{Profile, ProfileFault, Request};
+use super::reason;
 use super::tally::{Tally, record};
 use super::timeline::Timeline;
 
 /// How long an answer is waited for.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Pauses between tries of a message.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How much of a refusal is told.
-const REFUSAL_CHARS: usize = 120;
-/// Different refusals that are told apart.
-const REFUSALS: usize = 100;
+/// What is kept of an answer: a problem of ordinary length. The rest is read and let go.
+const ANSWER_BYTES: usize = 16 * 1024;
 
 /// The thread that publishes.
 pub struct Publisher {
@@ -44,7 +44,12 @@ pub struct Publisher {
 pub struct Outcome {
     pub sent: Vec<Sent>,
     pub refusals: BTreeMap<String, u64>,
+    /// Messages that waited for the answers to others, since no more requests could be under way.
+    pub held_up: u64,
 }
+
+/// A message's request, made before its time; nothing of one that was held up.
+type Prepared = Option<Result<Request, ProfileFault>>;
 
 /// What each message needs on its way.
 struct Post {
@@ -55,7 +60,7 @@ struct Post {
     tally: Arc<Tally>,
     client: Client,
     /// Requests at a time: connections are descriptors.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     outcome: Mutex<Outcome>,
 }
 
@@ -63,7 +68,7 @@ impl Publisher {
     /// Puts in what is due, with so many requests at a time, until it is told that the run is over.
     ///
     /// # Errors
-    /// The thread, or what requests need, cannot be had.
+    /// The thread, or what TLS needs, cannot be had.
     pub fn launch(
         plan: Arc<Plan>,
         profile: Arc<Profile>,
@@ -72,13 +77,11 @@ impl Publisher {
         places: usize,
         due: Due,
         told: Told,
-    ) -> io::Result<Self> {
-        // What goes to a server under test goes there directly and is not answered by another.
-        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy().tcp_nodelay(true).build();
-        let client = client.map_err(io::Error::other)?;
+    ) -> Result<Self, RunFault> {
+        let client = client(&profile)?;
         let tally = Arc::new(Tally::default());
-        let outcome = Outcome { sent: vec![Sent::NOT; plan.messages() as usize], refusals: BTreeMap::new() };
-        let (outcome, places) = (Mutex::new(outcome), Semaphore::new(places));
+        let outcome = Outcome { sent: vec![Sent::NOT; plan.messages() as usize], ..Outcome::default() };
+        let (outcome, places) = (Mutex::new(outcome), Arc::new(Semaphore::new(places)));
         let post = Post { plan, profile, timeline, awaited, tally: tally.clone(), client, places, outcome };
         let (thread, name) = Thread::waiting("publisher".to_owned());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -95,9 +98,25 @@ impl Publisher {
     }
 }
 
+fn client(profile: &Profile) -> Result<Client, RunFault> {
+    // What goes to a server under test goes there directly and is not answered by another.
+    let mut client = Client::builder().redirect(redirect::Policy::none()).no_proxy().tcp_nodelay(true);
+    if !profile.publishes_over_tls() {
+        // Without TLS a host needs no certificates.
+        client = client.tls_certs_only([]);
+    }
+    client.build().map_err(|fault| {
+        let why = std::error::Error::source(&fault).map_or_else(|| fault.to_string(), ToString::to_string);
+        RunFault::Trust(why)
+    })
+}
+
 impl Post {
     async fn all(self: Arc<Self>, mut due: Due, mut told: Told) -> Outcome {
         let mut posts = JoinSet::new();
+        // Those that wait for a place, by their numbers alone: what they need is made when there is one.
+        let mut waiting = VecDeque::new();
+        let mut next = pin!(self.places.clone().acquire_owned());
         loop {
             tokio::select! {
                 biased;
@@ -105,11 +124,23 @@ impl Post {
                     drop(over);
                     break;
                 }
-                Some(letter) = due.recv() => {
-                    posts.spawn(self.clone().publish(letter));
-                    while posts.try_join_next().is_some() {}
+                Ok(place) = &mut next, if !waiting.is_empty() => {
+                    next.set(self.places.clone().acquire_owned());
+                    if let Some(message) = waiting.pop_front() {
+                        posts.spawn(self.clone().publish(message, None, place));
+                    }
                 }
+                Some(letter) = due.recv() => match self.places.clone().try_acquire_owned() {
+                    Ok(place) if waiting.is_empty() => {
+                        posts.spawn(self.clone().publish(letter.message, Some(letter.request), place));
+                    }
+                    _ => {
+                        self.outcome().held_up += 1;
+                        waiting.push_back(letter.message);
+                    }
+                },
             }
+            while posts.try_join_next().is_some() {}
         }
         // What is still tried will not be known to have come.
         posts.shutdown().await;
@@ -121,38 +152,25 @@ impl Post {
     }
 
     /// Tries until a message is in, or until another try would make it two.
-    async fn publish(self: Arc<Self>, letter: Letter) {
-        let Letter { message, request } = letter;
-        let due = self.plan.due(message);
-        let number = message as usize;
+    async fn publish(self: Arc<Self>, message: u32, mut prepared: Prepared, mut place: OwnedSemaphorePermit) {
+        self.begin(message, prepared.is_some());
         let mut pause = FIRST_PAUSE;
-        let mut first = true;
         loop {
-            // The semaphore is never closed.
-            let Ok(place) = self.places.acquire().await else { return };
-            let now = Instant::now();
-            if std::mem::take(&mut first) {
-                self.begin(message, due, now);
-            }
-            let tried = match &request {
-                Ok(request) => self.try_once(request.clone()).await,
+            // Of what has waited the request is made only now: nothing of it was kept, and its token is a good one.
+            let request = prepared.take().unwrap_or_else(|| pace::request(&self.plan, &self.profile, message));
+            let tried = match request {
+                // Boxed: what a try needs is not kept between two.
+                Ok(request) => Box::pin(self.try_once(request)).await,
                 Err(fault) => Err(Refused { why: fault.to_string(), again: false }),
             };
             drop(place);
             match tried {
                 Ok(()) => {
-                    let now = Instant::now();
-                    self.outcome().sent[number].answered = self.timeline.moment(now);
-                    self.tally.answered.fetch_add(1, Ordering::Relaxed);
-                    self.awaited.accepted(message, self.plan.deliveries(message));
-                    if !self.plan.is_warmup(message) {
-                        let took = self.timeline.since(now).saturating_sub(due);
-                        record(&mut self.tally.histograms().all.answer, took);
-                    }
+                    self.answered(message);
                     break;
                 }
                 Err(refused) => {
-                    self.note(refused.why);
+                    reason::note(&mut self.outcome().refusals, refused.why, 1);
                     if !refused.again {
                         break;
                     }
@@ -160,23 +178,33 @@ impl Post {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
+            // The semaphore is never closed.
+            let Ok(free) = self.places.clone().acquire_owned().await else { break };
+            place = free;
         }
         self.tally.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn begin(&self, message: u32, due: Duration, now: Instant) {
+    /// A request begins. One that was held up is late by the server's answers and not by what sends it.
+    fn begin(&self, message: u32, in_time: bool) {
+        let now = Instant::now();
         self.outcome().sent[message as usize].begun = self.timeline.moment(now);
         self.tally.sent.fetch_add(1, Ordering::Relaxed);
-        if !self.plan.is_warmup(message) {
-            let lag = self.timeline.since(now).saturating_sub(due);
+        if in_time && !self.plan.is_warmup(message) {
+            let lag = self.timeline.since(now).saturating_sub(self.plan.due(message));
             record(&mut self.tally.histograms().all.send_lag, lag);
         }
     }
 
-    fn note(&self, why: String) {
-        let mut outcome = self.outcome();
-        let why = if outcome.refusals.len() < REFUSALS { why } else { "others".to_owned() };
-        *outcome.refusals.entry(why).or_default() += 1;
+    fn answered(&self, message: u32) {
+        let now = Instant::now();
+        self.outcome().sent[message as usize].answered = self.timeline.moment(now);
+        self.tally.answered.fetch_add(1, Ordering::Relaxed);
+        self.awaited.accepted(message, self.plan.deliveries(message));
+        if !self.plan.is_warmup(message) {
+            let took = self.timeline.since(now).saturating_sub(self.plan.due(message));
+            record(&mut self.tally.histograms().all.answer, took);
+        }
     }
 
     async fn try_once(&self, request: Request) -> Result<(), Refused> {
@@ -186,9 +214,7 @@ impl Post {
         }
         let asked = timeout(ANSWER_WITHIN, async {
             let answer = ask.send().await?;
-            let status = answer.status();
-            // Read to its end, so that the connection serves the next.
-            Ok::<_, reqwest::Error>((status, answer.bytes().await?))
+            Ok::<_, reqwest::Error>((answer.status(), beginning(answer).await?))
         });
         match asked.await {
             Ok(Ok((status, _))) if status.is_success() => Ok(()),
@@ -208,6 +234,16 @@ impl Post {
     }
 }
 
+/// The beginning of an answer, which is read to its end, so that the connection serves the next.
+async fn beginning(mut answer: Response) -> reqwest::Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    while let Some(piece) = answer.chunk().await? {
+        let room = ANSWER_BYTES - kept.len();
+        kept.extend_from_slice(&piece[..room.min(piece.len())]);
+    }
+    Ok(kept)
+}
+
 /// Why a try did not bring a message in.
 struct Refused {
     why: String,
@@ -223,5 +259,20 @@ fn said(body: &[u8]) -> String {
         Some(code) => code.to_owned(),
         None => String::from_utf8_lossy(body).lines().next().unwrap_or_default().trim().to_owned(),
     };
-    if text.is_empty() { String::new() } else { format!(": {}", text.chars().take(REFUSAL_CHARS).collect::<String>()) }
+    if text.is_empty() { String::new() } else { format!(": {}", reason::short(&text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_an_answer_so_much_is_kept_as_tells_why() {
+        let long = http::Response::new(vec![b'x'; 10 * ANSWER_BYTES]);
+        let kept = beginning(long.into()).await.unwrap();
+        assert_eq!(kept.len(), ANSWER_BYTES);
+        assert!(said(&kept).len() < 200);
+        let short = http::Response::new(r#"{"code":"busy"}"#);
+        assert_eq!(said(&beginning(short.into()).await.unwrap()), ": busy");
+    }
 }

@@ -9,17 +9,18 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until};
 
+use super::account::{Account, Closed};
 use super::awaited::Awaited;
+use super::busy::Thread;
 use super::descriptors;
 use super::disturb::Disturbance;
 use super::fault::{RunFault, reasons};
 use super::fleet::orders::{self, Teller};
 use super::fleet::{Fleet, Shared, Target};
-use super::measured::{Act, Measured, Moment, Now, Phase, Second, ServerUse, Track};
+use super::measured::{Act, Measured, Moment, Now, Phase, Track};
 use super::pace::Pacer;
 use super::plan::Plan;
-use super::probe::{Own, Server, Sums};
-use super::process;
+use super::probe::Sums;
 use super::profile::Profile;
 use super::publisher::{Outcome, Publisher};
 use super::settling::{Settling, Standing};
@@ -62,7 +63,7 @@ impl Load {
     /// # Errors
     /// [`RunFault`]: what kept it from publishing at all.
     pub async fn run(self, show: watch::Sender<Now>, interrupted: &Shutdown) -> Result<Measured, RunFault> {
-        let places = descriptors::places(self.plan.streams, descriptors::raised())?;
+        let places = descriptors::places(&self.plan, descriptors::raised())?;
         let mut run = Run::launch(self, places, show)?;
         let opened = run.open(interrupted).await;
         if let Err(why) = opened {
@@ -85,16 +86,18 @@ struct Run {
     pacer: Option<Pacer>,
     publisher: Publisher,
     disturbance: Disturbance,
-    server: Server,
-    seen: ServerUse,
-    rss_before: u64,
-    own: Option<Own>,
-    sums: Sums,
-    seconds: Vec<Second>,
+    account: Account,
     acts: Vec<Act>,
     began_at: i64,
     published_for: Duration,
     interrupted: bool,
+}
+
+/// A run of which nothing goes on.
+struct Halted {
+    tracks: Vec<Track>,
+    outcome: Outcome,
+    account: Closed,
 }
 
 /// Why the opening was given up.
@@ -113,8 +116,6 @@ impl Run {
             Watched::Pid(pid) => Some(*pid),
             Watched::Spawned(spawned) => Some(spawned.pid()),
         };
-        let mut watched = Server::watch(pid);
-        let seen = ServerUse { before_streams: watched.look(), ..ServerUse::default() };
         let timeline = Timeline::default();
         let (teller, told) = orders::channel();
         let (pacer, due) = Pacer::launch(plan.clone(), profile.clone(), timeline.clone())?;
@@ -122,7 +123,7 @@ impl Run {
         let (noted, heard) = (awaited.clone(), told.clone());
         let publisher = Publisher::launch(plan.clone(), profile.clone(), timeline.clone(), noted, places, due, heard)?;
         // With the table of all messages, which the publisher has made: what comes now is the streams'.
-        let rss_before = process::now(std::process::id()).map_or(0, |now| now.rss_bytes);
+        let account = Account::open(pid);
         let shared = || Shared {
             plan: plan.clone(),
             profile: profile.clone(),
@@ -144,12 +145,7 @@ impl Run {
             pacer: Some(pacer),
             publisher,
             disturbance: Disturbance::of(server),
-            server: watched,
-            seen,
-            rss_before,
-            own: None,
-            sums: Sums::default(),
-            seconds: Vec::new(),
+            account,
             acts: Vec::new(),
             began_at,
             published_for: Duration::ZERO,
@@ -201,11 +197,10 @@ impl Run {
         let start = Instant::now() + LEAD;
         self.began_at = self.clock.now() + i64::try_from(LEAD.as_millis()).unwrap_or(0);
         self.timeline.begin_at(start);
-        let opened = self.seconds.last().map_or(0.0, |second| second.at_s.round() + 1.0);
-        self.seconds.iter_mut().for_each(|second| second.at_s -= opened);
+        self.account.is_opened();
         let length = self.plan.length();
         sleep_until(start.into()).await;
-        self.begin_account();
+        self.account.begin(self.threads(), self.plan.streams);
         let mut ticks = ticks_from(start);
         while self.timeline.since(Instant::now()) < length {
             tokio::select! {
@@ -220,25 +215,20 @@ impl Run {
         }
         let now = Instant::now();
         self.published_for = self.timeline.since(now);
-        self.seen.published = self.server.look();
-        if let Some(own) = &mut self.own {
-            own.published(now);
-        }
+        self.account.is_published(now);
     }
 
-    /// What the server and this process take counts from now on.
-    fn begin_account(&mut self) {
-        self.seen.all_open = self.server.look();
+    fn threads(&self) -> Vec<Thread> {
         let mut threads: Vec<_> = self.fleet.readers.iter().map(|reader| reader.thread.clone()).collect();
         threads.push(self.publisher.thread.clone());
         threads.extend(self.pacer.as_ref().map(|pacer| pacer.thread.clone()));
-        self.own = Some(Own::begin(threads, self.rss_before, self.plan.streams));
+        threads
     }
 
     fn disturb(&mut self) {
         // The moment before it was done: what comes of it is later.
         let now = self.timeline.since(Instant::now());
-        let done = self.disturbance.step(&self.plan, now, &self.orders, &mut self.server);
+        let done = self.disturbance.step(&self.plan, now, &self.orders, &mut self.account.server);
         self.note(now, done);
     }
 
@@ -297,24 +287,17 @@ impl Run {
             Phase::Publishing | Phase::Settling => self.timeline.since(Instant::now()),
         };
         let at = at.as_secs_f64();
-        let due = self.seconds.last().map_or(0.0, |second| second.at_s.round() + 1.0);
         let [open, sent, answered, delivered] = [
             self.sum(|tally| &tally.open),
             self.sum(|tally| &tally.sent),
             self.sum(|tally| &tally.answered),
             self.sum(|tally| &tally.delivered),
         ];
-        if at >= due {
+        if at >= self.account.due() {
             let lately = tally::lately(self.tallies());
-            let server = self.server.look();
-            let now = Sums { sent, answered, delivered };
-            let second = self.sums.second(at, open, now, &lately, server);
-            self.seconds.push(second);
-            if let Some(own) = &mut self.own {
-                own.look();
-            }
+            self.account.note(at, open, Sums { sent, answered, delivered }, &lately);
         }
-        let latest = self.seconds.last();
+        let latest = self.account.latest();
         self.show.send_replace(Now {
             phase,
             elapsed: begun.elapsed(),
@@ -332,26 +315,23 @@ impl Run {
 
     /// Ends everything that was started, and gathers what it saw.
     async fn end(mut self) -> Measured {
-        let generator = self.own.take().map(Own::end).unwrap_or_default();
-        self.seen.end = self.server.look();
-        let server = self.server.is_seen().then(|| self.server.summed_up(self.seen));
-        let readers = self.fleet.readers.iter().map(|reader| reader.tally.clone());
-        let tallies: Vec<Arc<Tally>> = readers.chain([self.publisher.tally.clone()]).collect();
-        let seconds = mem::take(&mut self.seconds);
         let unfinished = self.disturbance.close();
         self.note(self.timeline.since(Instant::now()), unfinished);
         let server_gone = self.disturbance.gone().map(str::to_owned);
+        let readers = self.fleet.readers.iter().map(|reader| reader.tally.clone());
+        let tallies: Vec<Arc<Tally>> = readers.chain([self.publisher.tally.clone()]).collect();
         let acts = mem::take(&mut self.acts);
         let (began_at, published_for, interrupted) = (self.began_at, self.published_for, self.interrupted);
-        let (tracks, outcome) = self.halt().await;
-        // Only now nothing more comes: latencies are of all that the tracks have.
-        let latencies = tally::merged(tallies.iter().map(Arc::as_ref));
+        let Halted { tracks, outcome, account: Closed { seconds, generator, server } } = self.halt().await;
         Measured {
             began_at,
             sent: outcome.sent,
             refusals: outcome.refusals,
+            held_up: outcome.held_up,
+            // Only now nothing more comes: latencies are of all that the tracks have.
+            not_opened: tally::not_opened(tallies.iter().map(Arc::as_ref)),
+            latencies: tally::merged(tallies.iter().map(Arc::as_ref)),
             tracks,
-            latencies,
             seconds,
             generator,
             server,
@@ -365,7 +345,7 @@ impl Run {
     async fn give_up(self, why: NotOpen) -> RunFault {
         let streams = self.plan.streams;
         let open = self.sum(|tally| &tally.open);
-        let (tracks, _) = self.halt().await;
+        let tracks = self.halt().await.tracks;
         match why {
             NotOpen::Interrupted => RunFault::Interrupted,
             NotOpen::Gone(what) => RunFault::Gone(what),
@@ -373,7 +353,8 @@ impl Run {
         }
     }
 
-    async fn halt(self) -> (Vec<Track>, Outcome) {
+    async fn halt(self) -> Halted {
+        let account = self.account.close();
         self.orders.send_modify(|orders| orders.end = true);
         let Self { plan, fleet, publisher, pacer, disturbance, .. } = self;
         let ended = spawn_blocking(move || {
@@ -383,10 +364,10 @@ impl Run {
             (fleet.end(plan.streams), publisher.end())
         });
         // A thread that panicked has said so, and its streams are missing.
-        let ended = ended.await.unwrap_or_default();
+        let (tracks, outcome) = ended.await.unwrap_or_default();
         // And with it the server.
         drop(disturbance);
-        ended
+        Halted { tracks, outcome, account }
     }
 }
 

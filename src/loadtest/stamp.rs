@@ -58,10 +58,30 @@ impl Stamp {
 
     /// The first stamp in `text`, whatever stands around it.
     pub fn find(text: &[u8]) -> Option<Stamp> {
-        let mut rest = text;
+        Self::next(&mut { text })
+    }
+
+    /// Each stamp in `text`, whatever stands around them; one that stands there again at once is the same message's, whose
+    /// template named it twice.
+    pub fn all(mut text: &[u8]) -> impl Iterator<Item = Stamp> {
+        let mut last = None;
+        std::iter::from_fn(move || {
+            let before = last;
+            last = std::iter::from_fn(|| Self::next(&mut text)).find(|stamp| Some(*stamp) != before);
+            last
+        })
+    }
+
+    /// The first stamp in `text`, which is behind it afterwards.
+    fn next(text: &mut &[u8]) -> Option<Stamp> {
         loop {
-            let at = rest.windows(BEGIN.len()).position(|window| window == BEGIN)?;
-            rest = &rest[at + BEGIN.len()..];
+            // What is searched for first is one byte, which is quick, and seldom there.
+            let at = text.iter().position(|byte| *byte == BEGIN[0])?;
+            let Some(rest) = text[at..].strip_prefix(BEGIN) else {
+                *text = &text[at + 1..];
+                continue;
+            };
+            *text = rest;
             if let Some(stamp) = Self::read(rest) {
                 return Some(stamp);
             }
@@ -94,5 +114,14 @@ mod tests {
         {
             assert_eq!(Stamp::find(none.as_bytes()), None, "{none}");
         }
+    }
+
+    #[test]
+    fn each_stamp_of_a_text_is_found_and_one_that_is_named_twice_once() {
+        let stamp = |number| Stamp { run: RunId::new([7; 8]), number, due_us: 9 };
+        let [one, two] = [stamp(1), stamp(2)];
+        let text = format!(r#"[{{"id":"{one}","content":"{one}xx~"}},~~lt.no~{two}{one}"#);
+        assert_eq!(Stamp::all(text.as_bytes()).collect::<Vec<_>>(), [one, two, one]);
+        assert_eq!(Stamp::all(b"~lt.").count(), 0);
     }
 }

@@ -45,6 +45,7 @@ pub fn document(
         acts: facts::acts(&measured.acts),
         seconds: facts::seconds(&measured.seconds),
         refusals: facts::most_frequent(&measured.refusals),
+        connect_faults: facts::most_frequent(&measured.not_opened),
         stream_faults: facts::most_frequent(&facts::stream_faults(plan, &measured.tracks)),
         ledger: settled.ledger,
     };
@@ -52,6 +53,7 @@ pub fn document(
     document.thresholds = rules.judge(&document.figures);
     document.notes = rules.notes(&document).into_iter().chain(facts::notes(measured)).collect();
     document.notes.extend(exercised::note(plan, measured, &due));
+    document.notes.extend(facts::held_up(measured));
     (document.verdict, document.reasons) = verdict(&document, measured.interrupted);
     if let Some(gone) = &measured.server_gone {
         // A run that lost its own server is no success, whatever its thresholds say.
@@ -83,6 +85,7 @@ fn figures(plan: &Plan, measured: &Measured, delivered_within: u64, document: &D
     put(&of_rates(plan, measured, delivered_within));
     put(&[("refused", measured.refusals.values().sum::<u64>() as f64)]);
     put(&of_recovery(document.recovery.as_ref()));
+    put(&[("connect.failed", measured.not_opened.values().sum::<u64>() as f64)]);
     put(&of_processes(document));
     figures
 }

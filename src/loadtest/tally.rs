@@ -1,5 +1,6 @@
 //! What a thread counts while it works, for all to look at once a second. Its lock is the thread's own but for that look.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::measured::Latencies;
+use super::reason;
 
 /// A microsecond to an hour: nothing of a run takes longer that ends.
 const HIGHEST_US: u64 = 3_600_000_000;
@@ -32,13 +34,15 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Histograms {
     pub all: Latencies,
-    /// Deliveries since the last look, those of the warm-up too.
+    /// Deliveries since the last look on streams that read as they can, those of the warm-up too.
     pub lately: Histogram<u64>,
+    /// Why attempts at a stream got no event stream for an answer, and how often.
+    pub not_opened: BTreeMap<String, u64>,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        let histograms = Histograms { all: latencies(), lately: histogram() };
+        let histograms = Histograms { all: latencies(), lately: histogram(), not_opened: BTreeMap::new() };
         let [open, failed, lost, delivered, sent, answered, done] = Default::default();
         Self { open, failed, lost, delivered, sent, answered, done, histograms: Mutex::new(histograms) }
     }
@@ -47,6 +51,13 @@ impl Default for Tally {
 impl Tally {
     pub fn histograms(&self) -> MutexGuard<'_, Histograms> {
         self.histograms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Histograms {
+    /// Counts an attempt at a stream that was in vain.
+    pub fn not_opened(&mut self, why: String) {
+        reason::note(&mut self.not_opened, why, 1);
     }
 }
 
@@ -93,6 +104,17 @@ pub fn merged<'a>(tallies: impl IntoIterator<Item = &'a Tally>) -> Latencies {
         for (to, from) in pairs {
             // All have the same bounds, so that nothing is out of them.
             let _ = to.add(from);
+        }
+    }
+    all
+}
+
+/// Why attempts at a stream were in vain, on all threads.
+pub fn not_opened<'a>(tallies: impl IntoIterator<Item = &'a Tally>) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::new();
+    for tally in tallies {
+        for (why, times) in &tally.histograms().not_opened {
+            reason::note(&mut all, why.clone(), *times);
         }
     }
     all

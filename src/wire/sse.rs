@@ -63,10 +63,18 @@ pub struct Block {
 /// A stream with more than this between two line ends is not one of ours, and would fill memory.
 const LINE_BYTES: usize = 1024 * 1024;
 
+/// The data of one block, however many lines it is in: what a single line may hold. Of ours none has much over 64 KiB, a
+/// snapshot's; one that never ended would fill memory line by line.
+const BLOCK_BYTES: usize = LINE_BYTES;
+
 /// A stream that cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a line of over {LINE_BYTES} bytes in an event stream")]
-pub struct SplitFault;
+pub enum SplitFault {
+    #[error("a line of over {LINE_BYTES} bytes in an event stream")]
+    Line,
+    #[error("an event of over {BLOCK_BYTES} bytes in an event stream")]
+    Block,
+}
 
 /// Cuts bytes, as they come, into blocks. What the connection's end cuts short is thrown away, as the standard has it.
 #[derive(Debug, Default)]
@@ -83,7 +91,7 @@ impl Splitter {
     /// Takes the next bytes and adds what they complete to `blocks`. Comments and empty blocks add nothing.
     ///
     /// # Errors
-    /// [`SplitFault`] when a line never ends.
+    /// [`SplitFault`] when a line or a block never ends.
     pub fn push(&mut self, mut bytes: &[u8], blocks: &mut Vec<Block>) -> Result<(), SplitFault> {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
@@ -95,17 +103,17 @@ impl Splitter {
             };
             let (line, rest) = bytes.split_at(end);
             if self.line.len() + line.len() > LINE_BYTES {
-                return Err(SplitFault);
+                return Err(SplitFault::Line);
             }
             self.after_cr = rest[0] == b'\r';
             bytes = &rest[1..];
             if self.line.is_empty() {
                 // Whole lines are read where they are: a stream that waits holds no memory for one.
-                self.end_line(line, blocks);
+                self.end_line(line, blocks)?;
             } else {
                 let mut whole = std::mem::take(&mut self.line);
                 whole.extend_from_slice(line);
-                self.end_line(&whole, blocks);
+                self.end_line(&whole, blocks)?;
             }
         }
         Ok(())
@@ -114,13 +122,13 @@ impl Splitter {
     /// Keeps a piece of a line until its end comes.
     fn keep(&mut self, piece: &[u8]) -> Result<(), SplitFault> {
         if self.line.len() + piece.len() > LINE_BYTES {
-            return Err(SplitFault);
+            return Err(SplitFault::Line);
         }
         self.line.extend_from_slice(piece);
         Ok(())
     }
 
-    fn end_line(&mut self, line: &[u8], blocks: &mut Vec<Block>) {
+    fn end_line(&mut self, line: &[u8], blocks: &mut Vec<Block>) -> Result<(), SplitFault> {
         let text = String::from_utf8_lossy(line);
         let mut text = text.as_ref();
         if !std::mem::replace(&mut self.begun, true) {
@@ -130,14 +138,16 @@ impl Splitter {
             self.dispatch(blocks);
         } else if !text.starts_with(':') {
             let (field, value) = text.split_once(':').unwrap_or((text, ""));
-            self.field(field, value.strip_prefix(' ').unwrap_or(value));
+            self.field(field, value.strip_prefix(' ').unwrap_or(value))?;
         }
+        Ok(())
     }
 
-    fn field(&mut self, field: &str, value: &str) {
+    fn field(&mut self, field: &str, value: &str) -> Result<(), SplitFault> {
         match field {
             "event" => self.block.event = value.to_owned(),
             "data" => match &mut self.block.data {
+                Some(data) if data.len() + value.len() >= BLOCK_BYTES => return Err(SplitFault::Block),
                 Some(data) => {
                     data.push('\n');
                     data.push_str(value);
@@ -148,9 +158,10 @@ impl Splitter {
             "retry" if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) => {
                 self.block.retry = value.parse().ok();
             }
-            _ => return,
+            _ => return Ok(()),
         }
         self.touched = true;
+        Ok(())
     }
 
     fn dispatch(&mut self, blocks: &mut Vec<Block>) {
@@ -212,10 +223,24 @@ mod tests {
         let long = vec![b'x'; 1 << 20];
         let mut splitter = Splitter::default();
         assert_eq!(splitter.push(&long, &mut Vec::new()), Ok(()));
-        assert_eq!(splitter.push(b"x", &mut Vec::new()), Err(SplitFault));
+        assert_eq!(splitter.push(b"x", &mut Vec::new()), Err(SplitFault::Line));
         let mut splitter = Splitter::default();
         assert_eq!(splitter.push(&[&long, &b"\n"[..]].concat(), &mut Vec::new()), Ok(()));
-        assert_eq!(splitter.push(&[&long, &b"x\n"[..]].concat(), &mut Vec::new()), Err(SplitFault));
+        assert_eq!(splitter.push(&[&long, &b"x\n"[..]].concat(), &mut Vec::new()), Err(SplitFault::Line));
+    }
+
+    #[test]
+    fn a_block_of_over_a_mebibyte_is_a_fault_however_short_its_lines() {
+        let mut splitter = Splitter::default();
+        let mut blocks = Vec::new();
+        // With its line end, each line takes two.
+        for _ in 0..2 {
+            assert_eq!(splitter.push(&b"data:x\n".repeat(1 << 19), &mut blocks), Ok(()));
+            assert_eq!(splitter.push(b"\n", &mut blocks), Ok(()));
+        }
+        assert_eq!(blocks.iter().map(|block| block.data.as_ref().unwrap().len()).max(), Some((1 << 20) - 1));
+        assert_eq!(splitter.push(&b"data\n".repeat(1 << 20), &mut blocks), Ok(()));
+        assert_eq!(splitter.push(&b"data\n".repeat(2), &mut blocks), Err(SplitFault::Block));
     }
 
     proptest! {

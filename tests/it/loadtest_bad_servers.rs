@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::support::badserver::{BadServer, Fault};
+use crate::support::command::sh;
 use crate::support::loaded::{COUNTED, Loaded, MESSAGES, loaded, loadtest};
 
 /// Loads a server that does this with a few users of one stream each.
@@ -100,6 +101,60 @@ async fn streams_that_fail_and_messages_that_are_not_taken_are_told_with_their_r
 
     let ledger = holds.missed_only(&["unacknowledged"]).ledger();
     assert_eq!((ledger.sent, ledger.unacknowledged, ledger.lost), (MESSAGES, 30, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_answers_late_holds_up_requests_only_where_no_more_fit_and_that_is_told() {
+    const LUMEN: &str = env!("CARGO_BIN_EXE_lumen");
+    let late = |limit: &'static str| async move {
+        let server = BadServer::start(Fault::AnswersLate(Duration::from_secs(2))).await;
+        let words = "--streams 5 --threads 1 --rate 100/s --duration 1s --warmup 999ms --settle 10s";
+        let server_words = server.words().replace("\"{content}\"", "'\"{content}\"'");
+        let line = format!("{limit} {LUMEN} loadtest --json {words} {server_words}");
+        loaded(sh(line.trim())).await
+    };
+    // Room for 5 streams, 64 requests and what there is besides.
+    let (free, narrow) = tokio::join!(late(""), late("prlimit --nofile=141:141"));
+    free.held().all_came(100, 100);
+    assert_eq!(free.document.notes, [""; 0]);
+    narrow.held().all_came(100, 100);
+    let [note] = &narrow.document.notes[..] else { panic!("{narrow:#?}") };
+    assert!(note.starts_with("the server's answers held up requests: 36 waited"), "{note}");
+}
+
+#[tokio::test]
+async fn attempts_in_vain_are_counted_and_are_part_of_the_time_that_an_opening_takes() {
+    let (run, server) = load(Fault::Rejects(3), 5).await;
+    run.passed().all_came(MESSAGES, MESSAGES);
+    assert_eq!((server.harmed(), run.figure("connect.failed")), (3, 3.0));
+    let faults = &run.document.connect_faults;
+    assert_eq!(*faults, [("the connection ended before its answer".to_owned(), 3)].into());
+    let connect = &run.document.latencies["connect"];
+    assert!((connect.count, connect.p50 >= 500_000) == (5, true), "the pause after an attempt: {connect:?}");
+}
+
+#[tokio::test]
+async fn each_message_of_an_event_that_has_several_has_come() {
+    let (run, _) = load(Fault::Batches(4), 1).await;
+    run.passed().all_came(MESSAGES, MESSAGES);
+    assert!(!run.document.latencies.contains_key("first_event"), "it does not greet");
+}
+
+/// As in a container that has none.
+#[tokio::test]
+async fn certificates_are_needed_only_for_a_server_that_speaks_https() {
+    let server = BadServer::start(Fault::None).await;
+    let without = |words: &str| {
+        let typed = loadtest(&format!("{COUNTED} --streams 5 {words}"));
+        typed.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null")
+    };
+    loaded(without(&server.words())).await.passed().all_came(MESSAGES, MESSAGES);
+    let secured = server.words().replace("--publish-url /pub", "--publish-url https://127.0.0.1:1/pub");
+    let done = without(&secured).run().await;
+    let last = done.stderr.lines().last().unwrap_or_default();
+    assert_eq!((done.code, done.lines.len()), (Some(1), 0), "{done:?}");
+    assert!(last.starts_with("error: nothing can be published over https: "), "{last}");
+    assert!(last.contains("ca-certificates") && last.contains("SSL_CERT_FILE"), "{last}");
 }
 
 /// What it said but for what it begins with.

@@ -46,7 +46,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let profile = profile::of_another(options, global, &checked.plan)?;
     // Asked here too, before a server is started for it.
     let open_files = descriptors::raised();
-    descriptors::places(checked.plan.streams, open_files)?;
+    descriptors::places(&checked.plan, open_files)?;
     let outputs = Outputs::open(&options.verdict)?;
     let mut notes = Notes::new(global.quiet);
     let (load, servers) = tokio::select! {

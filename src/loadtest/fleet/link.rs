@@ -1,5 +1,7 @@
 //! A connection to the server: bytes out, bytes in, over TCP or TLS.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -12,8 +14,14 @@ use tokio_rustls::rustls::{self, InvalidMessage};
 
 use super::target::{Target, Tls};
 
+/// Bytes that are read at a time, into a buffer that all streams of a thread share: one that waits has none.
+pub const READ_BYTES: usize = 64 * 1024;
 /// Receive buffer of a reader that is to be slow: a large one would hide from the server for how long.
 const SLOW_BUFFER: u32 = 4 * 1024;
+
+thread_local! {
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,8 +81,18 @@ impl Link {
         }
     }
 
-    /// Reads what is there into a buffer that is needed only for this call; 0 at the end.
-    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// Reads what is there, at most so much, and hands it over; nothing at the end.
+    pub async fn read<T>(&mut self, most: usize, mut took: impl FnMut(&[u8]) -> T) -> io::Result<T> {
+        let read = poll_fn(|context| {
+            READ.with_borrow_mut(|buffer| {
+                let read = self.poll_read(context, &mut buffer[..most]);
+                read.map_ok(|count| took(&buffer[..count]))
+            })
+        });
+        read.await
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         let read = match self {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, &mut buffer),

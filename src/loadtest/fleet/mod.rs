@@ -1,11 +1,13 @@
 //! The streams: opened at the ramp's pace on a few threads, each of which reads its share by itself.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::awaited::Awaited;
@@ -18,6 +20,8 @@ use super::timeline::Timeline;
 use orders::Told;
 
 mod body;
+#[cfg(test)]
+mod by_hand;
 mod head;
 mod link;
 pub mod orders;
@@ -91,19 +95,72 @@ impl Reader {
 }
 
 /// Every stream of this thread: of as many threads as there are, each takes every so-manieth.
-async fn all(thread: usize, shared: Arc<Shared>, told: Told, began: Instant) -> Vec<(u32, Track)> {
+async fn all(thread: usize, shared: Arc<Shared>, mut told: Told, began: Instant) -> Vec<(u32, Track)> {
     let plan = shared.plan.clone();
-    let mut streams = JoinSet::new();
+    let mut streams = Streams::default();
     for number in (0..plan.streams).skip(thread).step_by(plan.threads) {
         let turn = began + Duration::from_secs_f64(f64::from(number) / plan.ramp);
-        if turn > Instant::now() {
-            sleep_until(turn).await;
+        tokio::select! {
+            biased;
+            _ = told.wait_for(|orders| orders.end) => break,
+            () = sleep_until(turn) => {}
         }
-        if told.borrow().end {
-            break;
-        }
-        let (shared, told) = (shared.clone(), told.clone());
-        streams.spawn(async move { (number, stream::live(number, shared, told).await) });
+        streams.begin(number, stream::live(number, Instant::now().into_std(), shared.clone(), told.clone()));
     }
-    streams.join_all().await
+    streams.end(&shared).await
+}
+
+/// Streams that are read.
+#[derive(Default)]
+struct Streams {
+    tracks: JoinSet<Track>,
+    numbers: HashMap<task::Id, u32>,
+}
+
+impl Streams {
+    fn begin(&mut self, number: u32, stream: impl Future<Output = Track> + Send + 'static) {
+        self.numbers.insert(self.tracks.spawn(stream).id(), number);
+    }
+
+    /// What each saw, by its number. One that panicked, which it has said, is lost alone.
+    async fn end(mut self, shared: &Shared) -> Vec<(u32, Track)> {
+        let mut tracks = Vec::with_capacity(self.numbers.len());
+        while let Some(ended) = self.tracks.join_next_with_id().await {
+            let (id, track) = ended.unwrap_or_else(|fault| {
+                shared.tally.failed.fetch_add(1, Ordering::Relaxed);
+                let why = "what read it failed, which is a fault of lumen loadtest".to_owned();
+                (fault.id(), Track { fault: Some(why), ..Track::default() })
+            });
+            tracks.extend(self.numbers.get(&id).map(|number| (*number, track)));
+        }
+        tracks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_panics_takes_no_other_with_it() {
+        let shared = by_hand::shared();
+        let mut streams = Streams::default();
+        streams.begin(3, async { Track { unknown: 7, ..Track::default() } });
+        streams.begin(5, async { panic!("in a test") });
+        let tracks = HashMap::<u32, Track>::from_iter(streams.end(&shared).await);
+        assert_eq!((tracks[&3].unknown, tracks[&3].fault.as_ref()), (7, None));
+        assert!(tracks[&5].fault.is_some());
+        assert_eq!(shared.tally.failed.load(Ordering::Relaxed), 1);
+    }
+
+    /// Its second turn would be a day later.
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_heard_between_two_turns() {
+        let shared = by_hand::of(|plan| (plan.streams, plan.ramp) = (2, 1.0 / 86_400.0));
+        let (teller, told) = orders::channel();
+        let opening = tokio::spawn(all(0, Arc::new(shared), told, Instant::now()));
+        teller.send_modify(|orders| orders.end = true);
+        let ended = tokio::time::timeout(Duration::from_secs(60), opening).await;
+        assert!(ended.expect("it has heard").unwrap().len() <= 1);
+    }
 }

@@ -3,8 +3,6 @@
 //! It behaves as a browser's EventSource does: it comes back after the pause that the server set, with the last id, and
 //! gives up for good on any answer that is no event stream.
 
-use std::cell::RefCell;
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,18 +13,17 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::Shared;
 use super::body::Body;
 use super::head;
-use super::link::{Link, LinkFault};
+use super::link::{Link, LinkFault, READ_BYTES};
 use super::orders::Told;
 use super::request;
 use super::witness::Witness;
 use crate::loadtest::dice;
 use crate::loadtest::measured::Track;
 use crate::loadtest::profile::{Heard, Seat};
+use crate::loadtest::reason;
 use crate::loadtest::tally::record;
 use crate::wire::sse::{Block, Splitter};
 
-/// Bytes that are read at a time, into a buffer that all streams of a thread share.
-const READ_BYTES: usize = 64 * 1024;
 /// What a slow reader reads in a second.
 const SLOW_BYTES: usize = 1024;
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,12 +33,10 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(3);
 /// The pause before a stream that has never been open is tried again.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// The longest pause, and the longest silence, that a server is granted: none asks for more that means well.
+const ASKED_MOST: Duration = Duration::from_secs(300);
 /// Question to the dice: which streams a storm cuts; the storm's number is added.
 const STORM: u64 = 1 << 32;
-
-thread_local! {
-    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 /// Why a connection is over.
 enum End {
@@ -58,11 +53,9 @@ enum End {
     Failed(String),
 }
 
-/// Lives from the first attempt to the end of the run.
-pub async fn live(number: u32, shared: Arc<Shared>, told: Told) -> Track {
-    let witness = Witness::new(number, &shared);
-    let slow = shared.plan.is_slow(number);
-    Stream { number, slow, shared, told, witness, cursor: None, retry: None, patience: None, storms: 0 }.live().await
+/// Lives from its turn to be opened, which has come, to the end of the run.
+pub async fn live(number: u32, turn: Instant, shared: Arc<Shared>, told: Told) -> Track {
+    Stream::new(number, turn, shared, told).live().await
 }
 
 struct Stream {
@@ -78,9 +71,17 @@ struct Stream {
     patience: Option<Duration>,
     /// Storms that it has seen.
     storms: u32,
+    /// Since when it was to be open; nothing once its answer began.
+    wanted: Option<Instant>,
 }
 
 impl Stream {
+    fn new(number: u32, turn: Instant, shared: Arc<Shared>, told: Told) -> Self {
+        let witness = Witness::new(number, &shared);
+        let (slow, wanted) = (shared.plan.is_slow(number), Some(turn));
+        Self { number, slow, shared, told, witness, cursor: None, retry: None, patience: None, storms: 0, wanted }
+    }
+
     async fn live(mut self) -> Track {
         loop {
             let end = self.connection().await;
@@ -89,14 +90,20 @@ impl Stream {
             }
             match end {
                 End::Over => return self.witness.into_track(),
-                End::Storm => self.witness.fault("cut by the storm, and not back".to_owned()),
+                End::Storm => {
+                    self.witness.fault("cut by the storm, and not back".to_owned());
+                    self.wanted = Some(Instant::now());
+                }
                 End::Lost { why, pause } => {
                     let usual = if self.witness.was_open() { self.retry.unwrap_or(RETRY) } else { FIRST_RETRY };
                     self.witness.fault(why);
                     self.shared.tally.lost.fetch_add(1, Ordering::Relaxed);
-                    if self.over_within(pause.unwrap_or(usual)).await {
+                    let pause = pause.unwrap_or(usual);
+                    if self.over_within(pause).await {
                         return self.witness.into_track();
                     }
+                    // Of attempts in vain the first counts.
+                    self.wanted.get_or_insert_with(Instant::now);
                 }
                 End::Failed(why) => {
                     self.witness.fault(why);
@@ -130,7 +137,12 @@ impl Stream {
                 Some(end) => end,
                 None => self.read(&mut link, &mut reading).await,
             },
-            Err(end) => end,
+            Err(end) => {
+                if let End::Lost { why, .. } | End::Failed(why) = &end {
+                    self.shared.tally.histograms().not_opened(why.clone());
+                }
+                end
+            }
         }
     }
 
@@ -152,7 +164,6 @@ impl Stream {
     /// Asks, and reads the head of the answer.
     async fn open(&mut self) -> Result<(Link, Reading), End> {
         let lost = |why: String| End::Lost { why, pause: None };
-        let begun = Instant::now();
         let token_ttl = self.shared.plan.token_ttl(self.shared.timeline.instant(Duration::ZERO).is_some());
         let seat = Seat { user: self.witness.user(), cursor: self.cursor.as_deref(), token_ttl };
         let ask = self.shared.profile.subscribe(&seat).map_err(|fault| End::Failed(fault.to_string()))?;
@@ -168,14 +179,9 @@ impl Stream {
         link.send(&request::bytes(&ask)).await.map_err(|fault| lost(format!("the request was cut: {fault}")))?;
         let mut bytes = Vec::new();
         loop {
-            let read = poll_fn(|context| {
-                READ.with_borrow_mut(|buffer| {
-                    let read = link.poll_read(context, buffer);
-                    read.map_ok(|count| {
-                        bytes.extend_from_slice(&buffer[..count]);
-                        count
-                    })
-                })
+            let read = link.read(READ_BYTES, |read| {
+                bytes.extend_from_slice(read);
+                read.len()
             });
             match read.await {
                 Ok(0) => return Err(lost("the connection ended before its answer".to_owned())),
@@ -186,7 +192,9 @@ impl Stream {
                 Ok(None) => {}
                 Ok(Some(head)) => {
                     let now = Instant::now();
-                    record(&mut self.shared.tally.histograms().all.connect, now - begun);
+                    if let Some(wanted) = self.wanted.take() {
+                        record(&mut self.shared.tally.histograms().all.connect, now.saturating_duration_since(wanted));
+                    }
                     let early = bytes.split_off(head.bytes);
                     return Ok((link, Reading::new(head.body, early, now)));
                 }
@@ -211,12 +219,7 @@ impl Stream {
         loop {
             let slow = self.slow && !told.borrow().settling;
             let most = if slow { SLOW_BYTES } else { READ_BYTES };
-            let read = poll_fn(|context| {
-                READ.with_borrow_mut(|buffer| {
-                    let read = link.poll_read(context, &mut buffer[..most]);
-                    read.map_ok(|count| self.took(&buffer[..count], reading))
-                })
-            });
+            let read = link.read(most, |bytes| self.took(bytes, reading));
             tokio::select! {
                 biased;
                 changed = told.changed() => {
@@ -288,10 +291,7 @@ impl Stream {
         });
         reading.heard = now;
         for block in blocks {
-            if !std::mem::replace(&mut reading.met, true) {
-                record(&mut self.shared.tally.histograms().all.first_event, now - reading.begun);
-            }
-            if let Some(end) = self.hear(block, now) {
+            if let Some(end) = self.hear(block, reading, now) {
                 return Some(end);
             }
         }
@@ -305,9 +305,9 @@ impl Stream {
         ended.then(|| End::Lost { why: "the server ended the stream".to_owned(), pause: None })
     }
 
-    fn hear(&mut self, block: Block, now: Instant) -> Option<End> {
+    fn hear(&mut self, block: Block, reading: &mut Reading, now: Instant) -> Option<End> {
         if let Some(retry) = block.retry {
-            self.retry = Some(Duration::from_millis(retry));
+            self.retry = Some(asked(Duration::from_millis(retry)));
         }
         let heard = if block.data.is_some() { self.shared.profile.hear(&block) } else { Heard::Other };
         if block.id.is_some() {
@@ -315,24 +315,38 @@ impl Stream {
         }
         match heard {
             Heard::Ready(ready) => {
-                self.patience = Some(Duration::from_secs(ready.heartbeat_s.max(1)) * 5 / 2);
+                if !std::mem::replace(&mut reading.greeted, true) {
+                    record(&mut self.shared.tally.histograms().all.first_event, now - reading.begun);
+                }
+                self.patience = Some(asked(Duration::from_secs(ready.heartbeat_s.max(1))) * 5 / 2);
                 self.witness.opened(&self.shared, now);
                 self.witness.counts(ready.unread, ready.rev);
             }
             Heard::Message(message) => self.witness.message(message, &self.shared, now),
+            Heard::Messages(messages) => {
+                messages.into_iter().for_each(|message| self.witness.message(message, &self.shared, now));
+            }
             Heard::Changed { unread, rev } => self.witness.changed(unread, rev),
             Heard::Resync => self.witness.resync(),
             Heard::Close(close) if close.reconnect => {
-                let pause = Some(Duration::from_millis(close.retry_ms));
-                return Some(End::Lost { why: format!("the server closed it: {}", close.reason), pause });
+                let pause = Some(asked(Duration::from_millis(close.retry_ms)));
+                return Some(End::Lost {
+                    why: format!("the server closed it: {}", reason::short(&close.reason)),
+                    pause,
+                });
             }
             Heard::Close(close) => {
-                return Some(End::Failed(format!("the server closed it for good: {}", close.reason)));
+                return Some(End::Failed(format!("the server closed it for good: {}", reason::short(&close.reason))));
             }
             Heard::Other => {}
         }
         None
     }
+}
+
+/// What a server asks for, as far as it is granted.
+fn asked(time: Duration) -> Duration {
+    time.min(ASKED_MOST)
 }
 
 /// A connection's answer while it is read.
@@ -343,12 +357,62 @@ struct Reading {
     /// When its head was there, and when something last came.
     begun: Instant,
     heard: Instant,
-    /// Whether an event has come.
-    met: bool,
+    /// Whether the server has greeted.
+    greeted: bool,
 }
 
 impl Reading {
     fn new(body: Body, early: Vec<u8>, now: Instant) -> Self {
-        Self { body, splitter: Splitter::default(), early, begun: now, heard: now, met: false }
+        Self { body, splitter: Splitter::default(), early, begun: now, heard: now, greeted: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::by_hand::shared;
+    use super::super::orders;
+    use super::*;
+
+    /// A stream that has got its head, and what it answers to an event.
+    fn told(blocks: &[(&str, &str)]) -> (Stream, Option<End>) {
+        let now = Instant::now();
+        let mut stream = Stream::new(0, now, Arc::new(shared()), orders::channel().1);
+        let mut reading = Reading::new(Body::UntilClose, Vec::new(), now);
+        let mut end = None;
+        for (event, data) in blocks {
+            let text = format!("retry: 99999999999\nevent: {event}\ndata: {data}\n\n");
+            end = stream.take(text.as_bytes(), &mut reading, now);
+        }
+        (stream, end)
+    }
+
+    fn ready(heartbeat_s: u64) -> String {
+        format!(r#"{{"unread_count":0,"rev":0,"heartbeat_s":{heartbeat_s}}}"#)
+    }
+
+    #[test]
+    fn what_a_server_asks_for_has_an_end() {
+        let (stream, _) = told(&[("ready", &ready(u64::MAX))]);
+        assert_eq!((stream.patience, stream.retry), (Some(ASKED_MOST * 5 / 2), Some(ASKED_MOST)));
+        assert_eq!(told(&[("ready", &ready(15))]).0.patience, Some(Duration::from_millis(37_500)));
+        let reason = "x".repeat(1_000);
+        for reconnect in [true, false] {
+            let close = format!(r#"{{"reason":"{reason}","reconnect":{reconnect},"retry_ms":{}}}"#, u64::MAX);
+            let (End::Lost { why, .. } | End::Failed(why)) = told(&[("close", &close)]).1.unwrap() else { panic!() };
+            assert!(why.len() < 200, "{why}");
+        }
+        let close = format!(r#"{{"reason":"","reconnect":true,"retry_ms":{}}}"#, u64::MAX);
+        let Some(End::Lost { pause, .. }) = told(&[("close", &close)]).1 else { panic!() };
+        assert_eq!(pause, Some(ASKED_MOST));
+    }
+
+    #[test]
+    fn the_first_event_is_the_greeting_and_comes_once() {
+        let first_events = |blocks: &[(&str, &str)]| {
+            let (stream, _) = told(blocks);
+            stream.shared.tally.histograms().all.first_event.len()
+        };
+        assert_eq!(first_events(&[("ping", "{}"), ("message", "{}")]), 0);
+        assert_eq!(first_events(&[("ping", "{}"), ("ready", &ready(1)), ("ready", &ready(1))]), 1);
     }
 }

@@ -76,7 +76,9 @@ impl Witness {
             (self.met, self.began) = (true, Some(unread));
         }
         match self.base {
-            Some(base) if rev < base.rev || unread != base.unread + (rev - base.rev) => self.track.counts_wrong += 1,
+            Some(base) if rev < base.rev || unread != base.unread.saturating_add(rev - base.rev) => {
+                self.track.counts_wrong += 1
+            }
             _ => {}
         }
         self.base = Some(Counted { unread, rev });
@@ -119,7 +121,9 @@ impl Witness {
         shared.awaited.came(stamp.number);
         let took = shared.timeline.since(now).saturating_sub(plan.due(stamp.number));
         let mut histograms = shared.tally.histograms();
-        record(&mut histograms.lately, took);
+        if !self.track.slow {
+            record(&mut histograms.lately, took);
+        }
         if plan.is_warmup(stamp.number) {
             return;
         }
@@ -163,41 +167,10 @@ const NOTHING: Arrival = Arrival { message: 0, at: crate::loadtest::measured::Mo
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
+    use super::super::by_hand::{of, shared};
     use super::*;
-    use crate::auth::Keys;
-    use crate::client::Access;
-    use crate::clock::Clock;
-    use crate::loadtest::awaited::Awaited;
-    use crate::loadtest::plan::{Plan, Schedule};
-    use crate::loadtest::profile::{Lumen, Profile};
+    use crate::loadtest::scenario::Scenario;
     use crate::loadtest::stamp::{RunId, Stamp};
-    use crate::loadtest::{Target, by_hand};
-
-    /// One stream of one user, ten messages, one a second.
-    fn shared() -> Shared {
-        let run = RunId::new([7; 8]);
-        let dir = tempfile::tempdir().unwrap();
-        let keys = Arc::new(Keys::load_or_create(&dir.path().join("key")).unwrap());
-        let producer = Access::Key { keys: keys.clone(), clock: Clock::System };
-        let lumen = Lumen::new(&"http://127.0.0.1:1".parse().unwrap(), keys, Clock::System, producer, 100);
-        let plan = Plan {
-            run,
-            schedule: Schedule::Even { rate: 1.0, messages: 10 },
-            warmup: Duration::from_secs(2),
-            ..by_hand::plan(1, 1, 10)
-        };
-        Shared {
-            plan: Arc::new(plan),
-            profile: Arc::new(Profile::lumen(lumen, run)),
-            target: Target { addresses: Arc::new([]), tls: None },
-            timeline: Default::default(),
-            awaited: Arc::new(Awaited::new(10)),
-            tally: Default::default(),
-        }
-    }
 
     fn message(shared: &Shared, number: u32, counts: (u64, u64, u64)) -> Message {
         let stamp = Stamp { run: shared.plan.run, number, due_us: u64::from(number) * 1_000_000 };
@@ -207,7 +180,10 @@ mod tests {
 
     /// What a stream notes that began with nothing unread and was told these.
     fn noted(messages: &[(u32, (u64, u64, u64))]) -> (Track, Shared) {
-        let shared = shared();
+        noted_by(shared(), messages)
+    }
+
+    fn noted_by(shared: Shared, messages: &[(u32, (u64, u64, u64))]) -> (Track, Shared) {
         let mut witness = Witness::new(0, &shared);
         witness.opened(&shared, Instant::now());
         witness.counts(0, 0);
@@ -225,6 +201,20 @@ mod tests {
         assert_eq!((track.arrivals.len(), track.fault), (4, None));
         let histograms = shared.tally.histograms();
         assert_eq!((histograms.all.delivery.len(), histograms.lately.len()), (2, 4));
+    }
+
+    #[test]
+    fn what_slow_readers_take_is_not_what_deliveries_took_lately() {
+        let shared = of(|plan| plan.scenario = Scenario::Slow { share: 1.0 });
+        let (_, shared) = noted_by(shared, &[(2, (1, 1, 1))]);
+        let histograms = shared.tally.histograms();
+        assert_eq!((histograms.all.slow_delivery.len(), histograms.lately.len()), (1, 0));
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_wrong_and_no_more() {
+        let far = (u64::MAX, u64::MAX - 1, u64::MAX - 1);
+        assert_eq!(noted(&[(0, far), (1, (0, u64::MAX, u64::MAX))]).0.counts_wrong, 2);
     }
 
     #[test]

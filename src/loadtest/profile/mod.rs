@@ -114,6 +114,14 @@ impl Profile {
         matches!(self.speaks, Speaks::Lumen(_))
     }
 
+    /// Whether what publishes goes over TLS.
+    pub fn publishes_over_tls(&self) -> bool {
+        match &self.speaks {
+            Speaks::Lumen(lumen) => lumen.publishes_over_tls(),
+            Speaks::Templated(templated) => templated.publishes_over_tls(),
+        }
+    }
+
     /// Whether a message that is sent twice is stored once, so that a try whose outcome is unknown may be repeated.
     pub fn resends(&self) -> bool {
         matches!(self.speaks, Speaks::Lumen(_))
@@ -148,6 +156,8 @@ pub enum Heard {
     Ready(Ready),
     /// A message of some run.
     Message(Message),
+    /// Several in one event.
+    Messages(Vec<Message>),
     /// The server ends the stream.
     Close(Close),
     /// A change of the inbox that is no message.

@@ -18,6 +18,7 @@ const OWN_HEADERS: [HeaderName; 4] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, C
 
 pub(super) struct Pattern {
     method: Method,
+    over_tls: bool,
     /// What stands before the URL; nothing before a whole one.
     base: String,
     url: Template,
@@ -99,9 +100,11 @@ impl Pattern {
             return Err(WordsFault::OwnHeader { request, name: name.clone() });
         }
         let kind = headers.iter().find(|(name, _)| *name == CONTENT_TYPE).map_or("", |(_, value)| value.as_str());
+        let base = if whole { String::new() } else { base.to_string() };
         let pattern = Self {
+            over_tls: url.starts_with("https://") || base.starts_with("https://"),
             method: words.method.unwrap_or(Method::GET),
-            base: if whole { String::new() } else { base.to_string() },
+            base,
             url: template("url", &url)?,
             body: template("body", words.body.as_deref().unwrap_or_default())?,
             place: Place::of_body(kind),
@@ -112,6 +115,10 @@ impl Pattern {
         };
         pattern.try_out(request)?;
         Ok(pattern)
+    }
+
+    pub(super) fn is_over_tls(&self) -> bool {
+        self.over_tls
     }
 
     pub(super) fn uses(&self, variable: Variable) -> bool {
@@ -196,7 +203,9 @@ mod tests {
         assert_eq!(headers, [("authorization", &b"Bearer secret"[..]), ("content-type", b"application/json")]);
         assert_eq!(request.body, r#"{"to":["a"],"of":""}"#);
         assert!(!format!("{request:?} {:?}", request.headers).contains("secret"));
-        let whole = read("https://other/{user}", &[], None).unwrap().fill(|_| "a b".into()).unwrap();
+        let whole = read("https://other/{user}", &[], None).unwrap();
+        assert!(whole.is_over_tls() && !read("/?of=https://a", &[], None).unwrap().is_over_tls());
+        let whole = whole.fill(|_| "a b".into()).unwrap();
         assert_eq!((whole.url.as_str(), whole.headers.len()), ("https://other/a%20b", 0));
     }
 

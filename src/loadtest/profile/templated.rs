@@ -99,6 +99,10 @@ impl Templated {
         Ok(request)
     }
 
+    pub(super) fn publishes_over_tls(&self) -> bool {
+        self.publish.is_over_tls()
+    }
+
     pub(super) fn publish(
         &self,
         stamp: Stamp,
@@ -124,9 +128,11 @@ impl Templated {
 
     pub(super) fn hear(&self, block: &Block) -> Heard {
         let data = block.data.as_deref().unwrap_or_default();
-        match Stamp::find(data.as_bytes()) {
-            Some(stamp) => Heard::Message(Message { stamp, counts: None }),
-            None => self.dialect.close(data).map_or(Heard::Other, Heard::Close),
+        let mut messages = Stamp::all(data.as_bytes()).map(|stamp| Message { stamp, counts: None });
+        match (messages.next(), messages.next()) {
+            (None, _) => self.dialect.close(data).map_or(Heard::Other, Heard::Close),
+            (Some(message), None) => Heard::Message(message),
+            (Some(one), Some(two)) => Heard::Messages([one, two].into_iter().chain(messages).collect()),
         }
     }
 }
@@ -280,6 +286,9 @@ mod tests {
         let block = |data: &str| Block { event: "message".to_owned(), data: Some(data.to_owned()), ..Block::default() };
         let push = format!(r#"{{"channel":"a","pub":{{"data":{{"content":"{stamp}xx"}}}}}}"#);
         assert_eq!(centrifugo.hear(&block(&push)), Heard::Message(Message { stamp, counts: None }));
+        let messages = [stamp, Stamp { number: 6, ..stamp }].map(|stamp| Message { stamp, counts: None });
+        let several = format!("[\"{}\",\"{}\"]", messages[0].stamp, messages[1].stamp);
+        assert_eq!(centrifugo.hear(&block(&several)), Heard::Messages(messages.to_vec()));
         let ends = Close { reason: "shutdown (3001)".to_owned(), reconnect: true, retry_ms: 500 };
         assert_eq!(centrifugo.hear(&block(r#"{"disconnect":{"code":3001,"reason":"shutdown"}}"#)), Heard::Close(ends));
         for other in [r#"{"connect":{"client":"a"}}"#, ""] {

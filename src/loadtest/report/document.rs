@@ -41,6 +41,9 @@ pub struct Document {
     pub seconds: Vec<SecondFacts>,
     /// Why requests were not accepted, and how often, tries included; the most frequent twenty.
     pub refusals: BTreeMap<String, u64>,
+    /// Why attempts at a stream were in vain, and how often; the most frequent twenty.
+    #[serde(default)]
+    pub connect_faults: BTreeMap<String, u64>,
     /// Why streams were not open at the end, and how many; the most frequent twenty.
     pub stream_faults: BTreeMap<String, u64>,
 }
@@ -270,7 +273,7 @@ mod tests {
 
     /// Each field with what it is in: `ledger.due`. Of a list its first entry, of a map of free names only itself.
     fn fields(json: &serde_json::Value, path: &str, all: &mut Vec<String>) {
-        const FREE: [&str; 4] = ["figures", "generator.busy", "refusals", "stream_faults"];
+        const FREE: [&str; 5] = ["figures", "generator.busy", "refusals", "connect_faults", "stream_faults"];
         match json {
             serde_json::Value::Object(map) if !FREE.contains(&path) => {
                 for (name, value) in map {

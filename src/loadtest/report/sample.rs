@@ -66,6 +66,7 @@ pub fn sample() -> Document {
         ],
         seconds: (-4..36).map(second).collect(),
         refusals: BTreeMap::from([("503 busy".to_owned(), 12), ("connection reset".to_owned(), 2)]),
+        connect_faults: BTreeMap::from([("the connection was refused".to_owned(), 7)]),
         stream_faults: BTreeMap::from([("429 too_many_streams: at most 32 a user".to_owned(), 2)]),
     }
 }
@@ -193,6 +194,7 @@ fn figures(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
         ("unknown", 0.0),
         ("counts_wrong", 0.0),
         ("resyncs", 1.0),
+        ("connect.failed", 7.0),
         ("refused", 14.0),
         ("streams.open", 4_998.0),
         ("streams.failed", 2.0),

@@ -50,6 +50,12 @@ pub enum Fault {
     RefusesOneAndIsLate(Duration),
     /// From this one on messages are not answered.
     Holds(usize),
+    /// Messages are told at once, and answered only after this time.
+    AnswersLate(Duration),
+    /// The first so many connections for a stream are closed without a word.
+    Rejects(u64),
+    /// So many messages of a user are told in one event, once all of them are there. Nothing that harms.
+    Batches(usize),
 }
 
 /// A running bad server, which ends with its handle.
@@ -122,13 +128,19 @@ async fn connection(mut client: BufReader<TcpStream>, hub: Hub) -> Option<()> {
         let (path, user) = request.url.path().rsplit_once('/')?;
         match (path, hub.fault) {
             ("/sub", Fault::Mute) => return gone(client).await,
+            ("/sub", Fault::Rejects(first)) if hub.rejects(first) => return None,
             ("/sub", Fault::Answers(text)) => return client.write_all(text.as_bytes()).await.ok(),
             ("/sub", _) => match hub.open(user) {
                 Some(frames) => return stream(client, frames).await,
                 None => answer(&mut client, "503 Service Unavailable", "").await?,
             },
             _ => match hub.take(user, &request.body) {
-                Some(status) => answer(&mut client, status, "").await?,
+                Some(status) => {
+                    if let Fault::AnswersLate(time) = hub.fault {
+                        patience::pause(time).await;
+                    }
+                    answer(&mut client, status, "").await?;
+                }
                 None => return gone(client).await,
             },
         }
@@ -154,6 +166,13 @@ impl Hub {
             state.streams.entry(user.to_owned()).or_default().push(frames);
             receiver
         })
+    }
+
+    fn rejects(&self, first: u64) -> bool {
+        let mut state = self.state();
+        let rejects = state.harmed < first;
+        state.harmed += u64::from(rejects);
+        rejects
     }
 
     /// Takes a message; the status that it is answered with, if it is.
@@ -199,6 +218,15 @@ impl State {
     fn tell_by(&mut self, fault: Fault, number: usize, user: &str, frame: &str) {
         let held = self.held.remove(user);
         match fault {
+            Fault::Batches(size) => {
+                let batch = held.map_or_else(|| frame.to_owned(), |held| format!("{}\n{frame}", held.trim_end()));
+                if batch.lines().filter(|line| !line.is_empty()).count() < size {
+                    self.held.insert(user.to_owned(), batch);
+                } else {
+                    self.tell(user, &batch);
+                }
+                return;
+            }
             Fault::Drops(nth) if number.is_multiple_of(nth) => self.harmed += 1,
             Fault::Stalls(from) if number >= from => self.harmed += 1,
             Fault::Doubles(nth) if number.is_multiple_of(nth) => {
