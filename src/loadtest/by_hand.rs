@@ -37,7 +37,7 @@ pub fn all_went_well(plan: &Plan) -> Measured {
         sent: (0..plan.messages()).map(sent).collect(),
         refusals: BTreeMap::new(),
         held_up: 0,
-        not_opened: BTreeMap::new(),
+        in_vain: BTreeMap::new(),
         tracks: (0..plan.streams).map(|stream| all_came(plan, stream)).collect(),
         latencies: latencies(),
         seconds: Vec::new(),

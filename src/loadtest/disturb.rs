@@ -40,6 +40,13 @@ impl Disturbance {
         Self { server, state: State::Waiting, gone: None }
     }
 
+    /// Begins nothing any more: the run ends before its time.
+    pub fn cease(&mut self) {
+        if matches!(self.state, State::Waiting) {
+            self.state = State::Done;
+        }
+    }
+
     /// Whether nothing of it is under way.
     pub fn is_over(&self) -> bool {
         !matches!(self.state, State::Ending(_) | State::Starting(_))
@@ -83,7 +90,8 @@ impl Disturbance {
         match plan.scenario {
             Scenario::Storm { share } => {
                 orders.send_modify(|orders| orders.storms += 1);
-                Some(taken(share, "were cut"))
+                // Those that are not open just now are not.
+                Some(taken(share, "were to be cut"))
             }
             Scenario::Slow { share } => Some(taken(share, "read a kilobyte a second")),
             Scenario::Deploy => self.begin_to_end(Spawned::ask_to_end, "the server was told to end"),
@@ -211,8 +219,11 @@ mod tests {
     async fn a_share_of_the_streams_is_told_in_numbers() {
         let mut storm = Story::begin(Scenario::Storm { share: 0.01 }, &format!("{LISTENS}; exec sleep 600")).await;
         assert_eq!((storm.step_at(499), storm.orders.borrow().storms), (None, 0));
-        assert_eq!(storm.step_at(500).as_deref(), Some("1 of 50 streams were cut"));
+        assert_eq!(storm.step_at(500).as_deref(), Some("1 of 50 streams were to be cut"));
         assert_eq!((storm.step_at(501), storm.orders.borrow().storms), (None, 1));
+        storm = Story::begin(Scenario::Storm { share: 0.01 }, &format!("{LISTENS}; exec sleep 600")).await;
+        storm.disturbance.cease();
+        assert_eq!((storm.step_at(500), storm.orders.borrow().storms), (None, 0), "it was interrupted before");
         storm = Story::begin(Scenario::Slow { share: 0.3 }, &format!("{LISTENS}; exec sleep 600")).await;
         assert_eq!(storm.step_at(0).as_deref(), Some("15 of 50 streams read a kilobyte a second"));
     }

@@ -3,11 +3,9 @@
 use super::due::Due;
 use super::figures::Unit;
 use super::measured::{Moment, Track};
-use super::scenario::Scenario;
+use super::scenario::{SLOW_BYTES, Scenario};
 use super::{Measured, Plan};
 
-/// What a slow reader takes in a second.
-const SLOW_BYTES: f64 = 1024.0;
 /// What stands around a message's content in its event, at most.
 const AROUND_BYTES: usize = 512;
 
@@ -44,12 +42,12 @@ fn not_behind(plan: &Plan, measured: &Measured, due: &Due) -> Option<String> {
     let most = slow.map(|(stream, _)| due.to(plan.user_of(stream)).len()).max()?;
     let bytes = most * (plan.payload_bytes + AROUND_BYTES);
     let a_second = bytes as f64 / measured.window(plan).end().as_secs_f64().max(1.0);
-    (a_second <= SLOW_BYTES).then(|| {
+    (a_second <= SLOW_BYTES as f64).then(|| {
         format!(
             "slow readers were hardly behind: at most {} a second was due on one of them, and each reads {}: take a \
              higher --rate, a larger --payload-bytes or fewer --users",
             Unit::Bytes.shown(a_second),
-            Unit::Bytes.shown(SLOW_BYTES)
+            Unit::Bytes.shown(SLOW_BYTES as f64)
         )
     })
 }

@@ -17,7 +17,7 @@ pub enum RunFault {
         told(why)
     )]
     NotOpened { open: u64, streams: u32, why: BTreeMap<String, u64> },
-    #[error("{0}; nothing was published")]
+    #[error("{0}; nothing was published: see what `lumen serve` says by itself")]
     Gone(String),
     #[error("it was interrupted before all streams were open")]
     Interrupted,

@@ -14,8 +14,8 @@ use super::{Measured, Plan};
 /// The losses that are told one by one.
 const EXAMPLES: usize = 20;
 
-/// The account of a run.
-pub struct Settled {
+/// What was counted of a run.
+pub struct Counted {
     pub ledger: Ledger,
     /// Of each accepted message after the warm-up that came wherever it was due: how long its last receiver waited.
     /// Streams that read slowly are not asked.
@@ -25,23 +25,23 @@ pub struct Settled {
 }
 
 /// Counts a run, one stream after the other. Each is sorted by itself, so that memory grows with messages, not arrivals.
-pub fn settle(plan: &Plan, measured: &Measured, due: &Due) -> Settled {
-    let mut account = Account::new(plan, measured, due);
+pub fn count(plan: &Plan, measured: &Measured, due: &Due) -> Counted {
+    let mut counting = Counting::new(plan, measured, due);
     let (never, mut came, mut firsts) = (Track::default(), Came::default(), Vec::new());
     for stream in 0..plan.streams {
         // A stream that was never tried has no track, and lost all that was due on it.
         let track = measured.tracks.get(stream as usize).unwrap_or(&never);
         came.read(&track.arrivals);
         firsts.clear();
-        account.delivered(stream, track, &came, &mut firsts);
-        account.missing(stream, &came);
-        account.told(stream, track, &came);
-        account.ledger.out_of_order += track.disordered.max(account.overtaken(track, &mut firsts));
+        counting.delivered(stream, track, &came, &mut firsts);
+        counting.missing(stream, &came);
+        counting.told(stream, track, &came);
+        counting.ledger.out_of_order += track.disordered.max(counting.overtaken(track, &mut firsts));
     }
-    account.close()
+    counting.close()
 }
 
-struct Account<'a> {
+struct Counting<'a> {
     plan: &'a Plan,
     measured: &'a Measured,
     due: &'a Due,
@@ -53,7 +53,7 @@ struct Account<'a> {
     losses: BTreeSet<(u32, u32)>,
 }
 
-impl<'a> Account<'a> {
+impl<'a> Counting<'a> {
     fn new(plan: &'a Plan, measured: &'a Measured, due: &'a Due) -> Self {
         let count = |of: fn(&Sent) -> Moment| measured.sent.iter().filter(|sent| of(sent).happened()).count() as u64;
         let (sent, acknowledged) = (count(|sent| sent.begun), count(|sent| sent.answered));
@@ -154,13 +154,13 @@ impl<'a> Account<'a> {
         overtaken
     }
 
-    fn close(mut self) -> Settled {
+    fn close(mut self) -> Counted {
         let example = |(message, stream): &(u32, u32)| {
             format!("message {message} to user {}, stream {stream}", self.plan.user_of(*stream))
         };
         self.ledger.examples = self.losses.iter().map(example).collect();
         let last_receiver = self.last_receiver();
-        Settled { ledger: self.ledger, last_receiver, delivered_within: self.delivered_within }
+        Counted { ledger: self.ledger, last_receiver, delivered_within: self.delivered_within }
     }
 
     fn last_receiver(&self) -> Histogram<u64> {
@@ -196,12 +196,12 @@ mod tests {
     use super::super::plan::Mode;
     use super::*;
 
-    fn settled(plan: &Plan, measured: &Measured) -> Settled {
-        settle(plan, measured, &Due::of(plan, measured))
+    fn counted(plan: &Plan, measured: &Measured) -> Counted {
+        count(plan, measured, &Due::of(plan, measured))
     }
 
     fn ledger(plan: &Plan, measured: &Measured) -> Ledger {
-        settled(plan, measured).ledger
+        counted(plan, measured).ledger
     }
 
     fn good(plan: &Plan, measured: &Measured) -> Ledger {
@@ -376,7 +376,7 @@ mod tests {
         measured.tracks[2].slow = true;
         measured.tracks[2].arrivals[2].at = after(&plan, 2, 700);
         measured.tracks[0].arrivals.truncate(3);
-        let times = settled(&plan, &measured).last_receiver;
+        let times = counted(&plan, &measured).last_receiver;
         assert_eq!(times.len(), 2);
         assert_eq!((times.max() / 100, times.min() / 100), (300, 20));
     }
@@ -387,7 +387,7 @@ mod tests {
         plan.warmup = Duration::from_millis(15);
         let measured = all_went_well(&plan);
         // Of 2, 12, 22 … 92 ms.
-        assert_eq!(settled(&plan, &measured).delivered_within, 8);
+        assert_eq!(counted(&plan, &measured).delivered_within, 8);
     }
 
     /// What is done to one arrival of a true history.

@@ -177,7 +177,7 @@ pub struct Measured {
     /// Messages that waited for the answers to others, since no more requests could be under way.
     pub held_up: u64,
     /// Why attempts at a stream were in vain, and how often.
-    pub not_opened: BTreeMap<String, u64>,
+    pub in_vain: BTreeMap<String, u64>,
     /// A stream each.
     pub tracks: Vec<Track>,
     pub latencies: Latencies,

@@ -2,11 +2,13 @@
 //! making it delays nothing.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::thread::set_current_timer_slack;
 use tokio::sync::mpsc;
 
 use super::busy::Thread;
@@ -35,20 +37,23 @@ pub struct Letter {
 }
 
 /// Messages, each at its time.
-pub type Due = mpsc::Receiver<Letter>;
+pub type Letters = mpsc::Receiver<Letter>;
 
 impl Pacer {
     /// Begins when the timeline does.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn launch(plan: Arc<Plan>, profile: Arc<Profile>, timeline: Timeline) -> io::Result<(Self, Due)> {
+    pub fn launch(plan: Arc<Plan>, profile: Arc<Profile>, timeline: Timeline) -> io::Result<(Self, Letters)> {
         let (now, due) = mpsc::channel(WAITING);
         let (thread, name) = Thread::waiting("pacer".to_owned());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let work = thread::Builder::new().name(thread.name.clone()).spawn(move || {
             name.tell();
+            // The kernel lets a thread sleep up to 50 µs longer, which would be a lag of sending. Where it keeps to that, it
+            // is one.
+            let _ = set_current_timer_slack(NonZeroU64::new(1));
             let wait = |message, ahead| wait(&timeline, plan.due(message), ahead, &stopped);
             let letter = |message| Letter { message, request: request(&plan, &profile, message) };
             pace(plan.messages(), wait, letter, |letter| now.blocking_send(letter).is_ok());

@@ -17,7 +17,7 @@ use super::busy::Thread;
 use super::fault::RunFault;
 use super::fleet::orders::Told;
 use super::measured::Sent;
-use super::pace::{self, Due};
+use super::pace::{self, Letters};
 use super::plan::Plan;
 use super::profile::{Profile, ProfileFault, Request};
 use super::reason;
@@ -75,7 +75,7 @@ impl Publisher {
         timeline: Timeline,
         awaited: Arc<Awaited>,
         places: usize,
-        due: Due,
+        due: Letters,
         told: Told,
     ) -> Result<Self, RunFault> {
         let client = client(&profile)?;
@@ -112,7 +112,7 @@ fn client(profile: &Profile) -> Result<Client, RunFault> {
 }
 
 impl Post {
-    async fn all(self: Arc<Self>, mut due: Due, mut told: Told) -> Outcome {
+    async fn all(self: Arc<Self>, mut due: Letters, mut told: Told) -> Outcome {
         let mut posts = JoinSet::new();
         // Those that wait for a place, by their numbers alone: what they need is made when there is one.
         let mut waiting = VecDeque::new();

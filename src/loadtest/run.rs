@@ -38,8 +38,8 @@ pub const LEAD: Duration = Duration::from_millis(200);
 /// did and reasons are known.
 const OPENING_STALL: Duration = Duration::from_secs(15);
 const NONE_OPENED: Duration = Duration::from_secs(5);
-/// How long is settled after an interrupt.
-const INTERRUPTED_SETTLE: Duration = Duration::from_secs(2);
+/// How long is settled after an interrupt, or without a server.
+const CUT_SHORT_SETTLE: Duration = Duration::from_secs(2);
 
 /// The server that is watched, and may be disturbed.
 pub enum Watched {
@@ -212,6 +212,9 @@ impl Run {
             }
             self.look(Phase::Publishing, start, length);
             self.disturb();
+            if self.is_cut_short() {
+                break;
+            }
         }
         let now = Instant::now();
         self.published_for = self.timeline.since(now);
@@ -238,11 +241,10 @@ impl Run {
 
     /// Waits for what is under way: all answers, and all deliveries that are due.
     async fn settle(&mut self, interrupted: &Shutdown) {
-        let most = if self.interrupted { INTERRUPTED_SETTLE } else { self.plan.settle };
-        if self.interrupted
-            && let Some(pacer) = self.pacer.take()
-        {
-            pacer.stop();
+        let most = if self.is_cut_short() { CUT_SHORT_SETTLE } else { self.plan.settle };
+        if self.is_cut_short() {
+            self.disturbance.cease();
+            self.pacer.take().into_iter().for_each(Pacer::stop);
         }
         self.orders.send_modify(|orders| orders.settling = true);
         let begun = Instant::now();
@@ -262,6 +264,11 @@ impl Run {
                 break;
             }
         }
+    }
+
+    /// Whether there is nobody left to publish for, or to.
+    fn is_cut_short(&self) -> bool {
+        self.interrupted || self.disturbance.gone().is_some()
     }
 
     fn standing(&self) -> Standing {
@@ -329,7 +336,7 @@ impl Run {
             refusals: outcome.refusals,
             held_up: outcome.held_up,
             // Only now nothing more comes: latencies are of all that the tracks have.
-            not_opened: tally::not_opened(tallies.iter().map(Arc::as_ref)),
+            in_vain: tally::in_vain(tallies.iter().map(Arc::as_ref)),
             latencies: tally::merged(tallies.iter().map(Arc::as_ref)),
             tracks,
             seconds,

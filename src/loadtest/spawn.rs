@@ -32,7 +32,7 @@ pub enum SpawnFault {
     #[error("no server of its own: {0}; give the temporary directory room, or name a server with --url")]
     Io(#[from] io::Error),
     /// It was started, and is none.
-    #[error("no server of its own: {0}")]
+    #[error("no server of its own: {0}; see what `lumen serve` says by itself, or name a server with --url")]
     Useless(String),
 }
 
@@ -127,7 +127,7 @@ impl Spawned {
     }
 }
 
-/// What was raised, as it would be set by variables.
+/// What was raised, as its configuration file has it.
 pub fn raised() -> Vec<String> {
     RAISED.iter().map(|(table, key, value)| format!("{table}.{key} = {value}")).collect()
 }

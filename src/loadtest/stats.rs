@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::due::Due;
 use super::latency::latency;
-use super::ledger::settle;
+use super::ledger::count;
 use super::recovery::recovery;
 use super::report::document::{Document, Environment, Latency, Ledger, PlanFacts, Recovery, VERSION, Verdict};
 use super::verdict::{Rules, verdict};
@@ -19,13 +19,13 @@ pub fn document(
     rules: &Rules,
 ) -> Document {
     let due = Due::of(plan, measured);
-    let settled = settle(plan, measured, &due);
+    let counted = count(plan, measured, &due);
     let recovered = recovery(plan, measured, &due);
     let mut latencies = latencies(measured);
-    let more = [("last_receiver", &settled.last_receiver, 0), ("catch_up", &recovered.catch_up, recovered.never)];
+    let more = [("last_receiver", &counted.last_receiver, 0), ("catch_up", &recovered.catch_up, recovered.never)];
     latencies
         .extend(more.into_iter().filter_map(|(name, times, never)| Some((name.to_owned(), latency(times, never)?))));
-    let delivered = settled.ledger.delivered;
+    let delivered = counted.ledger.delivered;
     let mut document = Document {
         lumen_loadtest: VERSION,
         lumen: env!("CARGO_PKG_VERSION").to_owned(),
@@ -45,11 +45,11 @@ pub fn document(
         acts: facts::acts(&measured.acts),
         seconds: facts::seconds(&measured.seconds),
         refusals: facts::most_frequent(&measured.refusals),
-        connect_faults: facts::most_frequent(&measured.not_opened),
+        connect_faults: facts::most_frequent(&measured.in_vain),
         stream_faults: facts::most_frequent(&facts::stream_faults(plan, &measured.tracks)),
-        ledger: settled.ledger,
+        ledger: counted.ledger,
     };
-    document.figures = figures(plan, measured, settled.delivered_within, &document);
+    document.figures = figures(plan, measured, counted.delivered_within, &document);
     document.thresholds = rules.judge(&document.figures);
     document.notes = rules.notes(&document).into_iter().chain(facts::notes(measured)).collect();
     document.notes.extend(exercised::note(plan, measured, &due));
@@ -85,7 +85,7 @@ fn figures(plan: &Plan, measured: &Measured, delivered_within: u64, document: &D
     put(&of_rates(plan, measured, delivered_within));
     put(&[("refused", measured.refusals.values().sum::<u64>() as f64)]);
     put(&of_recovery(document.recovery.as_ref()));
-    put(&[("connect.failed", measured.not_opened.values().sum::<u64>() as f64)]);
+    put(&[("connect.failed", measured.in_vain.values().sum::<u64>() as f64)]);
     put(&of_processes(document));
     figures
 }

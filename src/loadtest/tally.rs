@@ -37,12 +37,12 @@ pub struct Histograms {
     /// Deliveries since the last look on streams that read as they can, those of the warm-up too.
     pub lately: Histogram<u64>,
     /// Why attempts at a stream got no event stream for an answer, and how often.
-    pub not_opened: BTreeMap<String, u64>,
+    pub in_vain: BTreeMap<String, u64>,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        let histograms = Histograms { all: latencies(), lately: histogram(), not_opened: BTreeMap::new() };
+        let histograms = Histograms { all: latencies(), lately: histogram(), in_vain: BTreeMap::new() };
         let [open, failed, lost, delivered, sent, answered, done] = Default::default();
         Self { open, failed, lost, delivered, sent, answered, done, histograms: Mutex::new(histograms) }
     }
@@ -56,8 +56,8 @@ impl Tally {
 
 impl Histograms {
     /// Counts an attempt at a stream that was in vain.
-    pub fn not_opened(&mut self, why: String) {
-        reason::note(&mut self.not_opened, why, 1);
+    pub fn in_vain(&mut self, why: String) {
+        reason::note(&mut self.in_vain, why, 1);
     }
 }
 
@@ -110,10 +110,10 @@ pub fn merged<'a>(tallies: impl IntoIterator<Item = &'a Tally>) -> Latencies {
 }
 
 /// Why attempts at a stream were in vain, on all threads.
-pub fn not_opened<'a>(tallies: impl IntoIterator<Item = &'a Tally>) -> BTreeMap<String, u64> {
+pub fn in_vain<'a>(tallies: impl IntoIterator<Item = &'a Tally>) -> BTreeMap<String, u64> {
     let mut all = BTreeMap::new();
     for tally in tallies {
-        for (why, times) in &tally.histograms().not_opened {
+        for (why, times) in &tally.histograms().in_vain {
             reason::note(&mut all, why.clone(), *times);
         }
     }

@@ -86,8 +86,8 @@ fn nothing_delivered(document: &Document) -> Option<String> {
 fn not_exercised(document: &Document) -> Option<String> {
     let undone = document.figures.get("streams.disturbed").is_some_and(|streams| *streams == 0.0);
     let why = match document.plan.scenario.as_str() {
-        "storm" => "no stream was cut: take a larger --share, or more --streams",
-        "slow" => "no stream read slowly: take a larger --share, or more --streams",
+        "storm" => "no stream was cut, since none of those that were to be was open then",
+        "slow" => "no stream read slowly",
         "expire" => "no stream was ended when its token was to end: the server takes no notice of that",
         _ => "no stream was lost when the server ended",
     };

@@ -95,7 +95,8 @@ async fn load(
         Some(profile) => (options.which.server_pid.map_or(Watched::Nothing, Watched::Pid), profile),
         None => {
             let spawned = Spawned::start().await?;
-            let own = profile::Spawned { url: spawned.url().parse()?, key: Home::existing(spawned.data_dir())?.key() };
+            let own =
+                profile::OwnServer { url: spawned.url().parse()?, key: Home::existing(spawned.data_dir())?.key() };
             let profile = profile::build(options, global, plan, Some(&own))?;
             (Watched::Spawned(Box::new(spawned)), profile)
         }

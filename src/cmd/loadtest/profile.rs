@@ -18,7 +18,7 @@ use crate::loadtest::process;
 use crate::loadtest::profile::{Dialect, Lumen, Profile, Request, Server, Templated, Tokens};
 
 /// A server that the run has started itself.
-pub struct Spawned {
+pub struct OwnServer {
     pub url: ServerUrl,
     /// The file of its signing key.
     pub key: PathBuf,
@@ -52,7 +52,7 @@ pub fn servers(stream: &Request, publish: &Request) -> String {
 ///
 /// # Errors
 /// Templates that cannot be meant, as [`clap::Error`]; keys or tokens that cannot be had.
-pub fn build(options: &Options, global: &Global, plan: &Plan, spawned: Option<&Spawned>) -> anyhow::Result<Profile> {
+pub fn build(options: &Options, global: &Global, plan: &Plan, spawned: Option<&OwnServer>) -> anyhow::Result<Profile> {
     let which = &options.which;
     let dialect = match which.profile {
         ProfileName::Lumen => return lumen(which, global, plan, spawned),
@@ -77,7 +77,7 @@ pub fn build(options: &Options, global: &Global, plan: &Plan, spawned: Option<&S
 
 /// Whoever has the key signs for every stream; what publishes may be handed over, but a server of our own takes only what
 /// its own key signed.
-fn lumen(which: &Which, global: &Global, plan: &Plan, spawned: Option<&Spawned>) -> anyhow::Result<Profile> {
+fn lumen(which: &Which, global: &Global, plan: &Plan, spawned: Option<&OwnServer>) -> anyhow::Result<Profile> {
     let file = spawned.map(|spawned| &spawned.key).or(which.key_file.as_ref());
     let keys = match file {
         Some(file) => Arc::new(Keys::load(file)?),
@@ -101,7 +101,7 @@ mod tests {
     use crate::loadtest::profile::Seat;
     use crate::loadtest::stamp::Stamp;
 
-    fn built(line: &str, spawned: Option<&Spawned>) -> anyhow::Result<(Profile, Plan)> {
+    fn built(line: &str, spawned: Option<&OwnServer>) -> anyhow::Result<(Profile, Plan)> {
         let (options, global) = typed(line);
         let plan = checked(&options, &global)?.plan;
         Ok((build(&options, &global, &plan, spawned)?, plan))
@@ -112,7 +112,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let key = directory.path().join("key");
         let keys = Keys::load_or_create(&key).unwrap();
-        let spawned = Spawned { url: "http://127.0.0.1:7".parse().unwrap(), key: key.clone() };
+        let spawned = OwnServer { url: "http://127.0.0.1:7".parse().unwrap(), key: key.clone() };
         let by_file = format!("--key-file {} --url http://127.0.0.1:8", key.display());
         let by_home = format!("--data-dir {} --url http://127.0.0.1:8", directory.path().display());
         for (line, spawned, port) in [("--spawn", Some(&spawned), 7), (&by_file, None, 8), (&by_home, None, 8)] {

@@ -32,6 +32,9 @@ mod witness;
 
 pub use target::Target;
 
+/// Timers count in milliseconds, and fire in the one after.
+const TIMER_LATE: Duration = Duration::from_millis(3);
+
 /// What the streams of one thread have in common.
 pub struct Shared {
     pub plan: Arc<Plan>,
@@ -105,9 +108,16 @@ async fn all(thread: usize, shared: Arc<Shared>, mut told: Told, began: Instant)
             _ = told.wait_for(|orders| orders.end) => break,
             () = sleep_until(turn) => {}
         }
-        streams.begin(number, stream::live(number, Instant::now().into_std(), shared.clone(), told.clone()));
+        streams
+            .begin(number, stream::live(number, wanted(turn, Instant::now()).into_std(), shared.clone(), told.clone()));
     }
     streams.end(&shared).await
+}
+
+/// Since when a stream is to be open whose turn was taken now. A thread that has no time for it is a wait like any other;
+/// only the timer's own lateness is none.
+fn wanted(turn: Instant, now: Instant) -> Instant {
+    if now.saturating_duration_since(turn) > TIMER_LATE { turn } else { now }
 }
 
 /// Streams that are read.
@@ -140,6 +150,15 @@ impl Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_is_late_makes_its_streams_wait() {
+        let turn = Instant::now();
+        for (late, wanted_since) in [(0, 0), (3, 3), (4, 0), (4_000, 0)] {
+            let after = |ms| turn + Duration::from_millis(ms);
+            assert_eq!(wanted(turn, after(late)), after(wanted_since));
+        }
+    }
 
     #[tokio::test]
     async fn a_stream_that_panics_takes_no_other_with_it() {

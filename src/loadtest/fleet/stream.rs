@@ -21,11 +21,10 @@ use crate::loadtest::dice;
 use crate::loadtest::measured::Track;
 use crate::loadtest::profile::{Heard, Seat};
 use crate::loadtest::reason;
+use crate::loadtest::scenario::SLOW_BYTES;
 use crate::loadtest::tally::record;
 use crate::wire::sse::{Block, Splitter};
 
-/// What a slow reader reads in a second.
-const SLOW_BYTES: usize = 1024;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long a connection and the head of its answer may take.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
@@ -139,7 +138,7 @@ impl Stream {
             },
             Err(end) => {
                 if let End::Lost { why, .. } | End::Failed(why) = &end {
-                    self.shared.tally.histograms().not_opened(why.clone());
+                    self.shared.tally.histograms().in_vain(why.clone());
                 }
                 end
             }

@@ -128,12 +128,28 @@ impl Templated {
 
     pub(super) fn hear(&self, block: &Block) -> Heard {
         let data = block.data.as_deref().unwrap_or_default();
-        let mut messages = Stamp::all(data.as_bytes()).map(|stamp| Message { stamp, counts: None });
-        match (messages.next(), messages.next()) {
+        let message = |stamp| Message { stamp, counts: None };
+        let mut stamps = Stamp::all(data.as_bytes());
+        match (stamps.next(), stamps.next()) {
             (None, _) => self.dialect.close(data).map_or(Heard::Other, Heard::Close),
-            (Some(message), None) => Heard::Message(message),
-            (Some(one), Some(two)) => Heard::Messages([one, two].into_iter().chain(messages).collect()),
+            (Some(stamp), None) => Heard::Message(message(stamp)),
+            (Some(one), Some(two)) => {
+                let stamps = [one, two].into_iter().chain(stamps).collect();
+                Heard::Messages(self.told_once(stamps).into_iter().map(message).collect())
+            }
         }
+    }
+
+    /// A message whose template names it twice is there twice each time.
+    fn told_once(&self, mut stamps: Vec<Stamp>) -> Vec<Stamp> {
+        if self.publish.uses(Variable::Content) && self.publish.uses(Variable::Stamp) {
+            let mut is_second = false;
+            stamps.dedup_by(|next, before| {
+                is_second = next == before && !is_second;
+                is_second
+            });
+        }
+        stamps
     }
 }
 
@@ -295,5 +311,18 @@ mod tests {
             assert_eq!(centrifugo.hear(&block(other)), Heard::Other);
         }
         assert_eq!(centrifugo.hear(&Block::default()), Heard::Other);
+
+        // One that comes twice is two, and one that is named twice by its template is one.
+        let twice = |times: usize| block(&format!("{stamp}x").repeat(times));
+        let heard = |profile: &Profile, times| match profile.hear(&twice(times)) {
+            Heard::Message(_) => 1,
+            Heard::Messages(messages) => messages.len(),
+            _ => 0,
+        };
+        let mut named_twice = server(Dialect::Centrifugo);
+        named_twice.publish.body = Some(r#"{"channel":"{user}","data":["{stamp}","{content}"]}"#.to_owned());
+        let named_twice = profile(named_twice);
+        assert_eq!([1, 2, 3].map(|times| heard(&centrifugo, times)), [1, 2, 3]);
+        assert_eq!([1, 2, 3, 4].map(|times| heard(&named_twice, times)), [1, 1, 2, 2]);
     }
 }

@@ -61,12 +61,14 @@ fn details(document: &Document) -> String {
         list(&words::environment(document)),
         said(words::spawned(document)),
         said(words::losses(document, usize::MAX)),
+        list(&words::acts(document)),
         line("streams", &words::streams(document)),
         line("rates", &words::rates(document)),
         line("recovery", &words::recovery(document)),
         line("server", &words::server(document)),
         line("generator", &words::generator(document)),
         reasons("refused", words::frequent(&document.refusals)),
+        reasons("attempts in vain", words::frequent(&document.connect_faults)),
         reasons("streams failed", words::frequent(&document.stream_faults)),
     ];
     let (run, began) = (markdown(&document.run), markdown(&words::began(document)));

@@ -35,8 +35,8 @@ pub fn sample() -> Document {
             system: "Linux 6.18.0 x86_64".to_owned(),
             open_files: 20_000,
             spawned: Some(vec![
-                "LUMEN_LIMITS_STREAMS_PER_ADDRESS=20000".to_owned(),
-                "LUMEN_LIMITS_CONNECTS_PER_S=100000".to_owned(),
+                "limits.streams_per_address = 1000000".to_owned(),
+                "limits.connects_per_s = 1000000".to_owned(),
             ]),
         },
         figures: figures(&latencies),

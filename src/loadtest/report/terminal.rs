@@ -41,6 +41,10 @@ pub fn summary(document: &Document) -> Vec<Line> {
         lines.push(Vec::new());
     }
     let [sent, delivered, faults] = words::ledger(document);
+    let acts = words::acts(document);
+    for (n, (at, what)) in acts.iter().enumerate() {
+        lines.extend(wrapped(if n == 0 { "acts" } else { "" }, &format!("{at}: {what}"), Part::Plain));
+    }
     for (heading, facts) in [
         ("ledger", sent),
         ("", delivered),
@@ -55,6 +59,7 @@ pub fn summary(document: &Document) -> Vec<Line> {
     }
     lines.extend(words::losses(document, LOSSES).iter().flat_map(|losses| wrapped("losses", losses, Part::Bad)));
     lines.extend(reasons("refusals", &words::frequent(&document.refusals)));
+    lines.extend(reasons("in vain", &words::frequent(&document.connect_faults)));
     lines.extend(reasons("faults", &words::frequent(&document.stream_faults)));
     lines.extend(words::spawned(document).iter().flat_map(|spawned| wrapped("spawned", spawned, Part::Faint)));
     lines

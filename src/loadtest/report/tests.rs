@@ -24,7 +24,8 @@ fn little() -> Document {
     document.thresholds.retain(|judged| judged.held);
     document.thresholds.iter_mut().for_each(|judged| judged.base = None);
     (document.server, document.recovery, document.environment.spawned) = (None, None, None);
-    (document.refusals, document.stream_faults, document.latencies) = Default::default();
+    (document.refusals, document.connect_faults, document.stream_faults) = Default::default();
+    document.latencies.clear();
     document.acts.clear();
     document.seconds.clear();
     document.figures.retain(|name, _| !name.starts_with("server"));
@@ -50,9 +51,9 @@ fn the_terminal_gets_a_summary() {
 
 #[test]
 fn a_run_that_missed_no_threshold_says_first_what_it_missed() {
-    for reason in ["nothing was delivered", "the server ended by itself"] {
+    for reason in ["nothing was delivered", "the server ended by itself (signal: 9 (SIGKILL))"] {
         let mut document = little();
-        (document.verdict, document.reasons) = (Verdict::Missed, vec![format!("{reason}: no stream was cut")]);
+        (document.verdict, document.reasons) = (Verdict::Missed, vec![format!("{reason}: its last line: and more")]);
         assert!(document.thresholds.iter().all(|judged| judged.held));
         for told in [summary(&document), markdown::page(&document), html::page(&document)] {
             assert!(told.contains(reason) && !told.contains("thresholds held"), "{told}");

@@ -51,16 +51,27 @@ pub fn judgement(document: &Document) -> String {
     let all = document.thresholds.len();
     let missed = document.thresholds.iter().filter(|judged| !judged.held).count();
     match (document.verdict, missed) {
-        // No threshold is needed for that: the reason says what it is, and after a colon why.
-        (Verdict::Missed, 0) => {
-            let reason = document.reasons.first().and_then(|reason| reason.split(": ").next());
-            reason.unwrap_or("it proves nothing").to_owned()
-        }
+        // No threshold is needed for that.
+        (Verdict::Missed, 0) => document.reasons.first().map_or("it proves nothing", |reason| what(reason)).to_owned(),
         (Verdict::Void, _) => "the generator was the bottleneck: the figures say nothing of the server".to_owned(),
         (Verdict::Interrupted, _) => "ended before its time: the figures are of what was done".to_owned(),
         (_, 0) => format!("all {all} thresholds held"),
         (_, missed) => format!("{missed} of {all} thresholds did not hold"),
     }
+}
+
+/// What a reason says before its colon, after which it says why. What is in brackets may have colons too.
+fn what(reason: &str) -> &str {
+    let mut depth = 0;
+    let end = reason.char_indices().find(|(at, char)| {
+        depth += match char {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        depth == 0 && reason[*at..].starts_with(": ")
+    });
+    end.map_or(reason, |(at, _)| &reason[..at])
 }
 
 /// The few numbers that are looked for first.
@@ -287,6 +298,11 @@ pub fn recovery(document: &Document) -> Vec<Fact> {
         until(recovery.p99, "99 %"),
         until(recovery.all, "all"),
     ]
+}
+
+/// What happened, each with its time: `at 15 s`, `1,500 of 5,000 streams were cut`.
+pub fn acts(document: &Document) -> Vec<Fact> {
+    document.acts.iter().map(|act| (format!("at {}", seconds(act.at_s)), act.what.clone())).collect()
 }
 
 /// Reasons with how often, the most frequent first.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// What a slow reader takes in a second, in bytes.
+pub const SLOW_BYTES: usize = 1024;
+
 /// What a run does beside publishing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scenario {

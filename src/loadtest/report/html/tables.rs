@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::loadtest::report::document::{ActFact, Document, Judged, Source};
+use crate::loadtest::report::document::{Document, Judged, Source};
 use crate::loadtest::report::escape::html;
 use crate::loadtest::report::words::{self, Fact};
 
@@ -70,11 +70,6 @@ pub fn named(title: &str, facts: &[Fact]) -> String {
 pub fn reasons(title: &str, reasons: &BTreeMap<String, u64>) -> String {
     let frequent = words::frequent(reasons).into_iter();
     facts(title, &frequent.map(|(times, reason)| (format!("{times} ×"), reason.to_owned())).collect::<Vec<_>>())
-}
-
-pub fn acts(acts: &[ActFact]) -> String {
-    let all: Vec<Fact> = acts.iter().map(|act| (words::seconds(act.at_s), act.what.clone())).collect();
-    facts("What happened", &all)
 }
 
 /// A table with a heading of its own; nothing without rows.
