@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::dice;
+use super::figures::Unit;
 use super::fleet::orders::Teller;
 use super::plan::Plan;
 use super::probe::Server;
@@ -83,17 +84,17 @@ impl Disturbance {
 
     fn begin(&mut self, plan: &Plan, orders: &Teller) -> Option<String> {
         self.state = State::Done;
-        let taken = |share, done: &str| {
-            let (part, streams) = (dice::part(plan.streams, share), plan.streams);
-            format!("{part} of {streams} streams {done}")
+        let taken = |share| {
+            let [part, streams] = [dice::part(plan.streams, share), plan.streams].map(f64::from);
+            format!("{} of {} streams", Unit::Count.shown(part), Unit::Count.shown(streams))
         };
         match plan.scenario {
             Scenario::Storm { share } => {
                 orders.send_modify(|orders| orders.storms += 1);
-                // Those that are not open just now are not.
-                Some(taken(share, "were to be cut"))
+                // How many of them are open just now, and so are cut, each of them knows.
+                Some(format!("a storm over {}", taken(share)))
             }
-            Scenario::Slow { share } => Some(taken(share, "read a kilobyte a second")),
+            Scenario::Slow { share } => Some(format!("{} read a kilobyte a second", taken(share))),
             Scenario::Deploy => self.begin_to_end(Spawned::ask_to_end, "the server was told to end"),
             Scenario::Crash => self.begin_to_end(Spawned::kill, "the server was killed"),
             Scenario::Steady | Scenario::Expire { .. } => None,
@@ -219,7 +220,7 @@ mod tests {
     async fn a_share_of_the_streams_is_told_in_numbers() {
         let mut storm = Story::begin(Scenario::Storm { share: 0.01 }, &format!("{LISTENS}; exec sleep 600")).await;
         assert_eq!((storm.step_at(499), storm.orders.borrow().storms), (None, 0));
-        assert_eq!(storm.step_at(500).as_deref(), Some("1 of 50 streams were to be cut"));
+        assert_eq!(storm.step_at(500).as_deref(), Some("a storm over 1 of 50 streams"));
         assert_eq!((storm.step_at(501), storm.orders.borrow().storms), (None, 1));
         storm = Story::begin(Scenario::Storm { share: 0.01 }, &format!("{LISTENS}; exec sleep 600")).await;
         storm.disturbance.cease();

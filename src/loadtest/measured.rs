@@ -161,7 +161,7 @@ pub struct Generator {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Act {
     pub at: Moment,
-    /// In a few words: `500 of 1000 streams were cut`.
+    /// In a few words: `a storm over 500 of 1,000 streams`.
     pub what: String,
 }
 

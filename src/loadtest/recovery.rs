@@ -150,7 +150,7 @@ mod tests {
         plan.scenario = Scenario::Storm { share: 1.0 };
         let mut measured = all_went_well(&plan);
         measured.tracks.iter_mut().for_each(|track| track.lost = vec![ms(25)]);
-        measured.acts = vec![Act { at: ms(25), what: "100 % of the streams were cut".to_owned() }];
+        measured.acts = vec![Act { at: ms(25), what: "a storm over 2 of 2 streams".to_owned() }];
         (plan, measured)
     }
 
@@ -172,7 +172,7 @@ mod tests {
         measured.tracks[1].opened.push(ms(30));
         let Recovered { recovery, catch_up, never } = of(&plan, &measured);
         let expected = Recovery {
-            after: Some(ActFact { at_s: 0.025, what: "100 % of the streams were cut".to_owned() }),
+            after: Some(ActFact { at_s: 0.025, what: "a storm over 2 of 2 streams".to_owned() }),
             streams: 2,
             back: 2,
             caught_up: 2,

@@ -61,7 +61,7 @@ pub fn sample() -> Document {
         }),
         recovery: Some(recovery()),
         acts: vec![
-            ActFact { at_s: CUT_S, what: "1,500 streams cut".to_owned() },
+            ActFact { at_s: CUT_S, what: "a storm over 1,500 of 5,000 streams".to_owned() },
             ActFact { at_s: CUT_S + 1.2, what: "the last of them was open again".to_owned() },
         ],
         seconds: (-4..36).map(second).collect(),
@@ -237,7 +237,7 @@ fn recovery() -> Recovery {
     };
     let curve = (0..=60).map(point).collect();
     Recovery {
-        after: Some(ActFact { at_s: CUT_S, what: "1,500 streams cut".to_owned() }),
+        after: Some(ActFact { at_s: CUT_S, what: "a storm over 1,500 of 5,000 streams".to_owned() }),
         streams: 1_500,
         back: 1_500,
         caught_up: 1_498,

@@ -300,7 +300,7 @@ pub fn recovery(document: &Document) -> Vec<Fact> {
     ]
 }
 
-/// What happened, each with its time: `at 15 s`, `1,500 of 5,000 streams were cut`.
+/// What happened, each with its time: `at 15 s`, `a storm over 1,500 of 5,000 streams`.
 pub fn acts(document: &Document) -> Vec<Fact> {
     document.acts.iter().map(|act| (format!("at {}", seconds(act.at_s)), act.what.clone())).collect()
 }
