@@ -1,14 +1,15 @@
 //! `lumen loadtest` as CI runs it: one command, one document, a verdict; nothing left behind, whatever ends it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lumen_inbox::loadtest::report::document::{Source, Verdict};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::badserver::{BadServer, Fault};
 use crate::support::child::Child;
-use crate::support::command::{lumen, sh};
+use crate::support::command::{Running, lumen, sh};
 use crate::support::loaded::{COUNTED, Loaded, MESSAGES, loaded, loadtest};
 use crate::support::own::{Opened, Own, entries};
 use crate::support::patience;
@@ -239,27 +240,61 @@ async fn interrupted_while_it_opens() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stalls_keeps_no_interrupt_from_being_heard() {
-    let directory = tempfile::tempdir().unwrap();
-    let [pipe, report] = ["pipe", "report"].map(|name| directory.path().join(name));
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // It is open, and nobody reads it.
-    let _stalls = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+async fn a_pipe_that_nobody_reads_keeps_no_interrupt_from_being_heard() {
     let server = Child::start().await;
+    tokio::join!(document_is_not_read(&server), report_is_not_read(&server), report_is_not_opened());
+}
+
+fn pipe(directory: &TempDir) -> PathBuf {
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    pipe
+}
+
+/// A pipe that is open, and the one who does not read it.
+fn stalled(directory: &TempDir) -> (PathBuf, fs::File) {
+    let pipe = pipe(directory);
+    let stalls = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    (pipe, stalls)
+}
+
+/// A run that has more to tell than a pipe holds.
+fn with_much_to_tell(server: &Child, more: &str) -> Running {
     let words = format!("--json --streams 1 {COUNTED} --url {} --data-dir {}", server.url(), server.dir().display());
-    // More than a pipe holds.
     let thresholds = "--threshold 'sent>=0' ".repeat(1_000);
-    let line = format!("{} loadtest {words} {thresholds}", env!("CARGO_BIN_EXE_lumen"));
-    let running = sh(&format!("{line} --report {} > {}", report.display(), pipe.display())).start();
-    let written = || fs::read_to_string(&report).is_ok_and(|page| page.trim_end().ends_with("</html>"));
-    let told = patience::within(async {
-        while !written() {
-            patience::pause(std::time::Duration::from_millis(20)).await;
-        }
-    });
-    told.await.expect("a report, which comes before the document");
+    sh(&format!("{} loadtest {words} {thresholds} {more}", env!("CARGO_BIN_EXE_lumen"))).start()
+}
+
+async fn document_is_not_read(server: &Child) {
+    let directory = tempfile::tempdir().unwrap();
+    let (pipe, _stalls) = stalled(&directory);
+    let report = directory.path().join("report");
+    let running = with_much_to_tell(server, &format!("--report {} > {}", report.display(), pipe.display()));
+    // The report is told all the same.
+    patience::until(|| fs::read_to_string(&report).is_ok_and(|page| page.trim_end().ends_with("</html>"))).await;
     running.signal("INT");
     assert_eq!(running.wait().await.code, Some(130));
+}
+
+async fn report_is_not_read(server: &Child) {
+    let directory = tempfile::tempdir().unwrap();
+    let (pipe, _stalls) = stalled(&directory);
+    let mut running = with_much_to_tell(server, &format!("--report {}", pipe.display()));
+    // The document is told all the same.
+    running.line().await;
+    running.signal("INT");
+    assert_eq!(running.wait().await.code, Some(130));
+}
+
+async fn report_is_not_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let new = directory.path().join("new");
+    let typed = loadtest("--spawn").word("--markdown").word(&new).word("--report").word(pipe(&directory));
+    let running = typed.start();
+    patience::until(|| new.exists()).await;
+    running.signal("INT");
+    let done = running.wait().await;
+    assert_eq!((done.code, new.exists()), (Some(130), false), "{done:?}");
 }
 
 #[tokio::test]
