@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lumen_inbox::clock::Clock;
 use lumen_inbox::loadtest::report::document::{Source, Verdict};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,83 +10,20 @@ use tempfile::TempDir;
 use crate::support::badserver::{BadServer, Fault};
 use crate::support::child::Child;
 use crate::support::command::{Running, lumen, sh};
-use crate::support::http::{Api, ok};
 use crate::support::loaded::{COUNTED, Loaded, MESSAGES, loaded, loadtest};
+use crate::support::own::{Opened, Own, entries};
 use crate::support::patience;
-use crate::support::tokens::Tokens;
 
-/// A load of one user, which goes on for longer than its story.
-const LONG: &str = "--spawn --users 1 --streams 10 --rate 50/s --duration 60s";
-
-/// Where a run's own server lives.
-struct Temporary(TempDir);
-
-impl Temporary {
-    fn make() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn entries(&self) -> Vec<PathBuf> {
-        fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
-    }
-
-    /// Processes that were started with a path below it.
-    fn processes(&self) -> usize {
-        let words = |pid: &Path| fs::read(pid.join("cmdline")).unwrap_or_default();
-        let path = self.path().to_str().unwrap();
-        let processes = fs::read_dir("/proc").unwrap().map(|entry| words(&entry.unwrap().path()));
-        processes.filter(|words| String::from_utf8_lossy(words).contains(path)).count()
-    }
-
-    /// Asks the server that lives in it.
-    fn caller(&self, opened: &Opened) -> Api {
-        let [directory] = &self.entries()[..] else { panic!("one directory, not {:?}", self.entries()) };
-        let tokens = Tokens::of(&directory.join("data"), Clock::System);
-        Api::new(&opened.url, tokens.user(&opened.user))
-    }
-
-    fn assert_left_empty(&self) {
-        assert_eq!((self.entries(), self.processes()), (Vec::new(), 0));
-    }
-}
-
-/// What a run says when its server is there.
-struct Opened {
-    url: String,
-    /// Its first user.
-    user: String,
-}
-
-impl Opened {
-    async fn of(running: &mut Running) -> Self {
-        let said = running.until_said("run ").await;
-        let (run, url) = (said[4..].split(',').next(), said.trim().rsplit(' ').next());
-        Self { url: url.unwrap().to_owned(), user: format!("lt-{}-0", run.unwrap()) }
-    }
-}
-
-/// Waits until messages come in.
-async fn until_published(api: &Api) {
-    let published = patience::within(async {
-        while ok::<Value>(api.counts().await)["unread_count"] == 0 {
-            patience::pause(std::time::Duration::from_millis(20)).await;
-        }
-    });
-    published.await.expect("a message");
-}
+/// A load that goes on for longer than its story.
+const LONG: &str = "--rate 50/s --duration 60s";
 
 #[tokio::test]
 async fn a_run_with_its_own_server_needs_nothing_and_leaves_nothing() {
-    let temporary = Temporary::make();
-    let typed = loadtest(&format!("--spawn --streams 20 --seed 7 {COUNTED}")).env("TMPDIR", temporary.path());
+    let typed = loadtest(&format!("--spawn --streams 20 --seed 7 {COUNTED}"));
     // Meant for another server, which is not asked.
-    let run = loaded(typed.env("LUMEN_URL", "http://127.0.0.1:1").env("LUMEN_TOKEN", "another")).await;
+    let own = Own::of(typed.env("LUMEN_URL", "http://127.0.0.1:1").env("LUMEN_TOKEN", "another"));
+    let run = Loaded::of(own.ended().await);
     run.passed().all_came(MESSAGES, MESSAGES);
-    temporary.assert_left_empty();
 
     let document = &run.document;
     let plan = &document.plan;
@@ -121,7 +57,7 @@ async fn a_threshold_that_is_missed_ends_it_with_99_and_is_told() {
 
 #[tokio::test]
 async fn a_stdout_that_takes_nothing_changes_no_verdict_and_costs_no_report() {
-    let directory = Temporary::make();
+    let directory = tempfile::tempdir().unwrap();
     let server = Child::start().await;
     let closed = |words: &str, file: &str| {
         let typed = lumen(&format!("loadtest {words} --streams 5 {COUNTED}")).at(&server);
@@ -157,7 +93,7 @@ async fn a_stdout_that_takes_nothing_changes_no_verdict_and_costs_no_report() {
 
 #[tokio::test]
 async fn words_that_cannot_be_meant_end_with_2_and_nothing_is_started() {
-    let temporary = Temporary::make();
+    let temporary = tempfile::tempdir().unwrap();
     for (words, told) in [
         ("--spawn --threshold delivery.p98<1ms", "delivery.p99"),
         ("--spawn --threshold delivery.p99<1", "delivery.p99<50ms"),
@@ -178,7 +114,7 @@ async fn words_that_cannot_be_meant_end_with_2_and_nothing_is_started() {
 
 #[tokio::test]
 async fn reports_are_written_and_one_that_cannot_be_is_known_before_anything_starts() {
-    let directory = Temporary::make();
+    let directory = tempfile::tempdir().unwrap();
     let (page, summary) = (directory.path().join("page.html"), directory.path().join("summary.md"));
     let server = Child::start().await;
     let typed = loadtest(&format!("--streams 5 {COUNTED} --threshold lost>=1")).at(&server);
@@ -206,7 +142,7 @@ async fn reports_are_written_and_one_that_cannot_be_is_known_before_anything_sta
 
 #[tokio::test]
 async fn what_keeps_a_run_from_starting_leaves_earlier_reports_as_they_were() {
-    let directory = Temporary::make();
+    let directory = tempfile::tempdir().unwrap();
     let [earlier, new, nowhere] = ["earlier", "new", "none"].map(|name| directory.path().join(name));
     fs::write(&earlier, "an earlier report").unwrap();
     // No process has this number, which is over the kernel's highest.
@@ -226,7 +162,7 @@ async fn what_keeps_a_run_from_starting_leaves_earlier_reports_as_they_were() {
         assert_eq!((done.code, done.lines.len()), (Some(code), 0), "{words}: {done:?}");
         assert!(done.stderr.contains(told), "{words}: {}", done.stderr);
         assert_eq!(fs::read_to_string(&earlier).unwrap(), "an earlier report", "{words}");
-        assert_eq!(directory.entries(), std::slice::from_ref(&earlier), "{words}");
+        assert_eq!(entries(directory.path()), std::slice::from_ref(&earlier), "{words}");
     }
 
     let same = directory.path().join(".").join("earlier");
@@ -237,7 +173,7 @@ async fn what_keeps_a_run_from_starting_leaves_earlier_reports_as_they_were() {
 
 #[tokio::test]
 async fn a_run_is_held_against_an_earlier_one() {
-    let directory = Temporary::make();
+    let directory = tempfile::tempdir().unwrap();
     let base = directory.path().join("base.json");
     let server = BadServer::start(Fault::Late(std::time::Duration::from_millis(300))).await;
     let words = format!("--streams 5 --seed 7 --rate 20/s --duration 1s --warmup 0s {}", server.words());
@@ -276,73 +212,89 @@ async fn a_run_is_held_against_an_earlier_one() {
 
 #[tokio::test]
 async fn an_interrupt_ends_it_with_what_was_seen_and_leaves_nothing() {
-    tokio::join!(ended_by("INT"), ended_by("TERM"), interrupted_while_it_opens(), interrupted_twice());
+    // `timeout` and a terminal that is closed send more than one.
+    tokio::join!(ended_by(&["INT"]), ended_by(&["TERM", "HUP"]), interrupted_while_it_opens());
 }
 
-/// A run with its own server, which publishes.
-async fn published(temporary: &Temporary) -> Running {
-    let mut running = loadtest(LONG).env("TMPDIR", temporary.path()).start();
-    let opened = Opened::of(&mut running).await;
-    until_published(&temporary.caller(&opened)).await;
-    assert_eq!(temporary.processes(), 1);
-    running
-}
-
-async fn ended_by(signal: &str) {
-    let temporary = Temporary::make();
-    let running = published(&temporary).await;
-    running.signal(signal);
-    let run = Loaded::of(running.wait().await);
+/// Ends it with signals that come at once.
+async fn ended_by(signals: &[&str]) {
+    let mut own = Own::start(LONG);
+    own.published().await;
+    assert_eq!(own.servers().len(), 1);
+    own.running.signal("STOP");
+    signals.iter().for_each(|name| own.running.signal(name));
+    own.running.signal("CONT");
+    let run = Loaded::of(own.ended().await);
     assert_eq!((run.code, run.document.verdict), (Some(130), Verdict::Interrupted));
     let ledger = run.ledger();
     assert!(ledger.sent > 0 && ledger.sent < 3_000 && ledger.delivered > 0, "{ledger:?}");
     assert!(run.document.reasons[0].starts_with("it was interrupted when "), "{:?}", run.document.reasons);
-    temporary.assert_left_empty();
 }
 
 async fn interrupted_while_it_opens() {
-    let temporary = Temporary::make();
-    let mut running = loadtest(&format!("{LONG} --ramp 1/s")).env("TMPDIR", temporary.path()).start();
-    Opened::of(&mut running).await;
-    running.signal("INT");
-    let done = running.wait().await;
+    let mut own = Own::start(&format!("{LONG} --ramp 1/s"));
+    own.running.until_said("run ").await;
+    own.running.signal("INT");
+    let done = own.ended().await;
     assert_eq!((done.code, done.lines.len()), (Some(130), 0), "{done:?}");
-    temporary.assert_left_empty();
-}
-
-async fn interrupted_twice() {
-    let temporary = Temporary::make();
-    let mut running = published(&temporary).await;
-    running.signal("INT");
-    running.until_said("interrupted").await;
-    running.signal("INT");
-    let done = running.wait().await;
-    assert_eq!((done.code, done.lines.len()), (Some(130), 0), "a first one leaves a document: {done:?}");
-    temporary.assert_left_empty();
 }
 
 #[tokio::test]
-async fn a_reader_that_stalls_keeps_no_interrupt_from_being_heard() {
-    let directory = Temporary::make();
-    let [pipe, report] = ["pipe", "report"].map(|name| directory.path().join(name));
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // It is open, and nobody reads it.
-    let _stalls = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+async fn a_pipe_that_nobody_reads_keeps_no_interrupt_from_being_heard() {
     let server = Child::start().await;
+    tokio::join!(document_is_not_read(&server), report_is_not_read(&server), report_is_not_opened());
+}
+
+fn pipe(directory: &TempDir) -> PathBuf {
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    pipe
+}
+
+/// A pipe that is open, and the one who does not read it.
+fn stalled(directory: &TempDir) -> (PathBuf, fs::File) {
+    let pipe = pipe(directory);
+    let stalls = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    (pipe, stalls)
+}
+
+/// A run that has more to tell than a pipe holds.
+fn with_much_to_tell(server: &Child, more: &str) -> Running {
     let words = format!("--json --streams 1 {COUNTED} --url {} --data-dir {}", server.url(), server.dir().display());
-    // More than a pipe holds.
     let thresholds = "--threshold 'sent>=0' ".repeat(1_000);
-    let line = format!("{} loadtest {words} {thresholds}", env!("CARGO_BIN_EXE_lumen"));
-    let running = sh(&format!("{line} --report {} > {}", report.display(), pipe.display())).start();
-    let written = || fs::read_to_string(&report).is_ok_and(|page| page.trim_end().ends_with("</html>"));
-    let told = patience::within(async {
-        while !written() {
-            patience::pause(std::time::Duration::from_millis(20)).await;
-        }
-    });
-    told.await.expect("a report, which comes before the document");
+    sh(&format!("{} loadtest {words} {thresholds} {more}", env!("CARGO_BIN_EXE_lumen"))).start()
+}
+
+async fn document_is_not_read(server: &Child) {
+    let directory = tempfile::tempdir().unwrap();
+    let (pipe, _stalls) = stalled(&directory);
+    let report = directory.path().join("report");
+    let running = with_much_to_tell(server, &format!("--report {} > {}", report.display(), pipe.display()));
+    // The report is told all the same.
+    patience::until(|| fs::read_to_string(&report).is_ok_and(|page| page.trim_end().ends_with("</html>"))).await;
     running.signal("INT");
     assert_eq!(running.wait().await.code, Some(130));
+}
+
+async fn report_is_not_read(server: &Child) {
+    let directory = tempfile::tempdir().unwrap();
+    let (pipe, _stalls) = stalled(&directory);
+    let mut running = with_much_to_tell(server, &format!("--report {}", pipe.display()));
+    // The document is told all the same.
+    running.line().await;
+    running.signal("INT");
+    assert_eq!(running.wait().await.code, Some(130));
+}
+
+async fn report_is_not_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let new = directory.path().join("new");
+    let typed = loadtest("--spawn").word("--markdown").word(&new).word("--report").word(pipe(&directory));
+    let running = typed.start();
+    patience::until(|| new.exists()).await;
+    running.signal("INT");
+    let done = running.wait().await;
+    assert_eq!((done.code, new.exists()), (Some(130), false), "{done:?}");
 }
 
 #[tokio::test]
@@ -355,7 +307,7 @@ async fn killed_for_good() {
     let words = "--users 1 --streams 10 --rate 20/s --duration 3s --settle 1s";
     let mut running = loadtest(words).at(&server).start();
     let opened = Opened::of(&mut running).await;
-    until_published(&server.api().with(server.tokens().user(&opened.user))).await;
+    opened.published(&server.tokens()).await;
     server.kill9().await;
     let run = Loaded::of(running.wait().await);
     assert_eq!((run.code, run.document.verdict), (Some(99), Verdict::Missed), "{run:#?}");
@@ -373,7 +325,7 @@ async fn killed_and_back() {
     let words = "--users 1 --streams 10 --rate 20/s --duration 3s --settle 15s";
     let mut running = loadtest(words).at(&server).start();
     let opened = Opened::of(&mut running).await;
-    until_published(&server.api().with(server.tokens().user(&opened.user))).await;
+    opened.published(&server.tokens()).await;
     server.kill9().await;
     server.restart_in_place().await;
     let run = Loaded::of(running.wait().await);

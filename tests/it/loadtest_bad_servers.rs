@@ -108,7 +108,7 @@ async fn a_server_that_answers_late_holds_up_requests_only_where_no_more_fit_and
     const LUMEN: &str = env!("CARGO_BIN_EXE_lumen");
     let late = |limit: &'static str| async move {
         let server = BadServer::start(Fault::AnswersLate(Duration::from_secs(2))).await;
-        let words = "--streams 5 --threads 1 --rate 100/s --duration 1s --warmup 999ms --settle 10s";
+        let words = "--streams 5 --threads 1 --rate 2000/s --duration 50ms --warmup 49ms --settle 10s";
         let server_words = server.words().replace("\"{content}\"", "'\"{content}\"'");
         let line = format!("{limit} {LUMEN} loadtest --json {words} {server_words}");
         loaded(sh(line.trim())).await
@@ -116,10 +116,19 @@ async fn a_server_that_answers_late_holds_up_requests_only_where_no_more_fit_and
     // Room for 5 streams, 64 requests and what there is besides.
     let (free, narrow) = tokio::join!(late(""), late("prlimit --nofile=141:141"));
     free.held().all_came(100, 100);
-    assert_eq!(free.document.notes, [""; 0]);
+    assert_eq!(held_up(&free), None);
     narrow.held().all_came(100, 100);
-    let [note] = &narrow.document.notes[..] else { panic!("{narrow:#?}") };
-    assert!(note.starts_with("the server's answers held up requests: 36 waited"), "{note}");
+    // All others, unless this machine takes longer to begin them than the server to answer the first.
+    let waited = held_up(&narrow).expect("some for which there was no room");
+    assert!((1..=36).contains(&waited), "{waited}");
+}
+
+/// How many requests waited for the answers to others, if it says so.
+fn held_up(run: &Loaded) -> Option<u32> {
+    let told = |note: &String| note.strip_prefix("the server's answers held up requests: ").map(str::to_owned);
+    let note = run.document.notes.iter().find_map(told)?;
+    let (waited, _) = note.split_once(" waited").expect("a number of them");
+    Some(waited.parse().expect("a number"))
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use lumen_inbox::loadtest::report::document::Verdict;
 
@@ -34,25 +33,17 @@ async fn a_run_that_publishes_in_no_time_is_not_void_for_that() {
     assert!(run.document.server.as_ref().unwrap().cpu_us_a_delivery.is_some());
 }
 
-/// Waits until messages come in.
-async fn until_published(server: &BadServer) {
-    let published = patience::within(async {
-        while server.receivers().is_empty() {
-            patience::pause(Duration::from_millis(20)).await;
-        }
-    });
-    published.await.expect("a message");
-}
-
 #[tokio::test]
 async fn a_server_that_is_gone_at_the_end_has_no_figures_of_its_cpu() {
     // The one that is watched is another than the one that is asked.
     let (server, mut watched) = (BadServer::start(Fault::None).await, Child::start().await);
     let pid = watched.pid().expect("it runs").to_string();
-    let typed = loadtest(&format!("--rate 20/s --duration 2s --streams 5 {}", server.words()));
+    let typed = loadtest(&format!("--rate 20/s --duration 60s --streams 5 {}", server.words()));
     let running = typed.word("--server-pid").word(pid).start();
-    until_published(&server).await;
+    // In a second, whose shares would be some of it.
+    patience::until(|| server.receivers().len() > 20).await;
     watched.kill9().await;
+    running.signal("INT");
     let run = Loaded::of(running.wait().await);
     let figures: Vec<&String> = run.document.figures.keys().filter(|name| name.starts_with("server.cpu")).collect();
     assert_eq!(figures, [""; 0], "{run:#?}");
@@ -64,7 +55,7 @@ async fn the_messages_of_a_run_are_no_memory_of_its_streams() {
     let server = BadServer::start(Fault::None).await;
     // Three and a half million, in a table of 28 MB, of which few are sent.
     let running = loadtest(&format!("--rate 100/s --duration 35000s --streams 10 {}", server.words())).start();
-    until_published(&server).await;
+    patience::until(|| !server.receivers().is_empty()).await;
     running.signal("INT");
     let run = Loaded::of(running.wait().await);
     assert_eq!(run.document.verdict, Verdict::Interrupted);

@@ -1,22 +1,17 @@
 //! What `lumen loadtest` does meanwhile, whom it sends to, and how it speaks to other servers: nothing is lost by any.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use lumen_inbox::clock::Clock;
 use lumen_inbox::loadtest::report::document::Verdict;
-use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::support::badserver::{BadServer, Fault};
 use crate::support::child::Child;
-use crate::support::command::{Done, Running, sh};
-use crate::support::http::{Api, ok};
 use crate::support::loaded::{COUNTED, Loaded, MESSAGES, loaded, loadtest};
+use crate::support::own::{Own, signal};
 use crate::support::patience;
 use crate::support::standin::{Speaks, Standin};
-use crate::support::tokens::Tokens;
 
 /// As much as [`COUNTED`], with its middle in the middle: the times of what is disturbed may be void.
 const DISTURBED: &str = "--rate 20/s --duration 2s --warmup 0s --seed 7 --streams 20";
@@ -62,106 +57,41 @@ async fn a_crash_and_a_deploy_lose_nothing() {
     assert_eq!(acts(&deploy), ["the server was told to end", "the server was back"]);
 }
 
-/// A run with a server of its own, in a directory that is to be left empty.
-struct Own {
-    directory: TempDir,
-    running: Running,
-}
-
-impl Own {
-    /// SIGHUP ends it, whatever started this test.
-    fn start(words: &str) -> Self {
-        Self::start_by("env --default-signal=HUP", words)
-    }
-
-    fn start_by(command: &str, words: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let lumen = env!("CARGO_BIN_EXE_lumen");
-        let line = format!("{command} {lumen} loadtest --json --spawn --users 1 --streams 10 {words}");
-        Self { running: sh(&line).env("TMPDIR", directory.path()).start(), directory }
-    }
-
-    /// Where the server lives.
-    fn home(&self) -> Option<PathBuf> {
-        fs::read_dir(self.directory.path()).unwrap().next().map(|entry| entry.unwrap().path())
-    }
-
-    fn servers(&self) -> Vec<PathBuf> {
-        let path = self.directory.path().to_str().unwrap();
-        let words =
-            |pid: &Path| String::from_utf8_lossy(&fs::read(pid.join("cmdline")).unwrap_or_default()).into_owned();
-        let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-        processes.filter(|pid| words(pid).contains(path)).collect()
-    }
-
-    /// The server's entry in /proc, once there is one.
-    async fn server(&self) -> PathBuf {
-        let server = patience::within(async {
-            loop {
-                match self.servers().pop() {
-                    Some(server) => return server,
-                    None => patience::pause(Duration::from_millis(1)).await,
-                }
-            }
-        });
-        server.await.expect("a server")
-    }
-
-    /// Waits until messages come in.
-    async fn published(&mut self) {
-        let said = self.running.until_said("run ").await;
-        let (run, url) = (said[4..].split(',').next().unwrap(), said.trim().rsplit(' ').next().unwrap());
-        let tokens = Tokens::of(&self.home().unwrap().join("data"), Clock::System);
-        let api = Api::new(url, tokens.user(&format!("lt-{run}-0")));
-        let published = patience::within(async {
-            while ok::<Value>(api.counts().await)["unread_count"] == 0 {
-                patience::pause(Duration::from_millis(20)).await;
-            }
-        });
-        published.await.expect("a message");
-    }
-
-    /// How it ended: with nothing left behind.
-    async fn ended(self) -> Done {
-        let Self { directory, running } = self;
-        let done = running.wait().await;
-        let left: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
-        assert!(left.is_empty(), "{left:?}");
-        done
-    }
-}
-
-/// Sends a signal to a process by its entry in /proc.
-fn signal(name: &str, process: &Path) {
-    let pid = process.file_name().unwrap();
-    assert!(std::process::Command::new("kill").args(["-s", name]).arg(pid).status().unwrap().success());
-}
-
 #[tokio::test]
 async fn a_server_that_is_gone_is_what_the_run_tells() {
     tokio::join!(never_back(), ended_by_itself(), ended_while_streams_are_opened());
 }
 
 async fn never_back() {
-    let mut own = Own::start("--rate 20/s --duration 2s --warmup 0s --settle 1s --scenario crash");
+    // Streams are opened for so long that there is time to write.
+    let words = "--ramp 4/s --rate 20/s --duration 2s --warmup 0s --settle 1s --scenario crash";
+    let mut own = Own::start(words);
     own.running.until_said("run ").await;
     // It has read the file, and its next start finds another.
-    fs::write(own.home().unwrap().join("loadtest.toml"), "nonsense = 1").unwrap();
+    fs::write(own.home().join("loadtest.toml"), "nonsense = 1").unwrap();
     let run = Loaded::of(own.ended().await);
     let [killed, not_back] = acts(&run)[..] else { panic!("{:?}", run.document.acts) };
     assert_eq!(killed, "the server was killed");
     assert!(not_back.starts_with("the server did not come back: it ended at once: "), "{not_back}");
-    gone(&run, not_back);
+    assert_eq!((run.code, run.document.verdict), (Some(99), Verdict::Missed), "{run:#?}");
+    assert!(run.missed().ends_with(&["unacknowledged", "streams.failed"]), "{:?}", run.missed());
+    assert_eq!((run.document.reasons[0].as_str(), run.figure("streams.failed")), (not_back, 10.0));
+    assert!(run.ledger().delivered > 0, "{:?}", run.ledger());
 }
 
 async fn ended_by_itself() {
-    let mut own = Own::start("--rate 20/s --duration 2s --warmup 0s --settle 1s");
+    let mut own = Own::start("--rate 20/s --duration 60s --warmup 0s");
     own.published().await;
-    signal("KILL", &own.server().await);
+    let server = own.server().await;
+    signal("KILL", &server);
+    // The run has taken notice, since it is gone from the list of processes.
+    patience::until(|| !server.exists()).await;
+    own.running.signal("INT");
     let run = Loaded::of(own.ended().await);
     let [ended] = acts(&run)[..] else { panic!("{:?}", run.document.acts) };
     assert!(ended.starts_with("the server ended by itself (signal: 9 (SIGKILL)): "), "{ended}");
-    gone(&run, ended);
+    assert_eq!((run.code, run.document.verdict), (Some(130), Verdict::Interrupted), "{run:#?}");
+    assert_eq!((run.document.reasons[1].as_str(), run.figure("streams.failed")), (ended, 10.0));
 }
 
 async fn ended_while_streams_are_opened() {
@@ -175,17 +105,9 @@ async fn ended_while_streams_are_opened() {
     assert!(last.ends_with("; nothing was published"), "{last}");
 }
 
-/// The run has all that it saw, and why it is missed.
-fn gone(run: &Loaded, why: &str) {
-    assert_eq!((run.code, run.document.verdict), (Some(99), Verdict::Missed), "{run:#?}");
-    assert!(run.missed().ends_with(&["unacknowledged", "streams.failed"]), "{:?}", run.missed());
-    assert_eq!((run.document.reasons[0].as_str(), run.figure("streams.failed")), (why, 10.0));
-    assert!(run.ledger().delivered > 0, "{:?}", run.ledger());
-}
-
 #[tokio::test]
 async fn whatever_ends_a_run_its_own_server_ends_with_it() {
-    tokio::join!(ended_by("HUP"), ended_by("QUIT"), ended_while_the_server_starts(), ended_while_the_server_ends());
+    tokio::join!(ended_by("HUP"), ended_by("QUIT"), ended_while_the_server_starts(), interrupted_twice());
 }
 
 #[tokio::test]
@@ -210,12 +132,7 @@ async fn a_server_does_not_outlive_a_run_that_is_killed() {
     let mut own = Own::start("--rate 20/s --duration 60s");
     own.published().await;
     own.running.signal("KILL");
-    let ended = patience::within(async {
-        while !own.servers().is_empty() {
-            patience::pause(Duration::from_millis(20)).await;
-        }
-    });
-    ended.await.expect("a server that ends");
+    patience::until(|| own.servers().is_empty()).await;
 }
 
 /// The server is stopped as early as it is seen: most often before it listens.
@@ -228,22 +145,16 @@ async fn ended_while_the_server_starts() {
     assert_eq!((done.code, server.exists()), (Some(130), false), "{done:?}");
 }
 
-/// It is stopped, so that it does not end when it is told to, and the run is interrupted twice.
-async fn ended_while_the_server_ends() {
-    let mut own = Own::start("--rate 20/s --duration 2s --warmup 0s --scenario deploy");
+/// The server is stopped, so that it does not end when it is told to, for which the run waits as long as it may.
+async fn interrupted_twice() {
+    let mut own = Own::start("--rate 20/s --duration 10s --warmup 0s --scenario deploy");
     own.published().await;
     let server = own.server().await;
     signal("STOP", &server);
-    let told = patience::within(async {
-        while !is_pending(SIGTERM, &server) {
-            patience::pause(Duration::from_millis(20)).await;
-        }
-    });
-    told.await.expect("a SIGTERM");
-    own.running.signal("INT");
-    own.running.signal("INT");
-    let done = own.ended().await;
-    assert_eq!((done.code, server.exists()), (Some(130), false), "{done:?}");
+    patience::until(|| is_pending(SIGTERM, &server)).await;
+    let done = own.ended_by("INT").await;
+    assert_eq!((done.code, done.lines.len()), (Some(130), 0), "a first one leaves a document: {done:?}");
+    assert!(done.stderr.contains("interrupted: it ends when"), "{done:?}");
 }
 
 const SIGTERM: u32 = 15;

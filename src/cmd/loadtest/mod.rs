@@ -39,20 +39,23 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     if options.verdict.figures {
         return figures::list(global).await;
     }
-    // A server of the run's own would stay behind.
-    let mut interrupt = Interrupt::listen_to_all_that_end()?;
     let checked = plan::checked(options, global)?;
     let rules = rules::read(&options.verdict)?;
     let profile = profile::of_another(options, global, &checked.plan)?;
     // Asked here too, before a server is started for it.
     let open_files = descriptors::raised();
     descriptors::places(&checked.plan, open_files)?;
-    let outputs = Outputs::open(&options.verdict)?;
-    let mut notes = Notes::new(global.quiet);
-    let (load, servers) = tokio::select! {
-        load = load(options, global, &checked, profile) => load?,
+    // An empty report, or a server of the run's own, would stay behind.
+    let mut interrupt = Interrupt::listen_to_all_that_end()?;
+    let opened = async {
+        let outputs = Outputs::open(&options.verdict).await?;
+        anyhow::Ok((outputs, load(options, global, &checked, profile).await?))
+    };
+    let (outputs, (load, servers)) = tokio::select! {
+        opened = opened => opened?,
         () = interrupt.come() => return Ok(Exit::Interrupted),
     };
+    let mut notes = Notes::new(global.quiet);
     let facts = checked.facts(load.profile.name(), &servers);
     let plan = load.plan.clone();
     notes.say(&format!("run {}, seed {}: {servers}", plan.run.as_str(), plan.seed));

@@ -1,5 +1,7 @@
 //! Where a run is reported, opened before it starts: a report that cannot be written is known before, not after. Until
 //! there is something to write, an earlier report stays as it is.
+//!
+//! A report may go to a pipe, which has nobody to read it yet or no more: nothing else is held up by that.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -7,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use tokio::task::spawn_blocking;
 
 use super::conflict;
 use crate::cli::loadtest::Verdict;
@@ -30,11 +33,16 @@ struct Output {
 }
 
 impl Outputs {
+    /// Dropped before it is done, it leaves nothing.
+    ///
     /// # Errors
     /// A file that cannot be written, by its name; the same one twice, as [`clap::Error`].
-    pub fn open(asked: &Verdict) -> anyhow::Result<Self> {
-        let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
-        let opened = Self { markdown: open(&asked.markdown)?, report: open(&asked.report)? };
+    pub async fn open(asked: &Verdict) -> anyhow::Result<Self> {
+        let open = async |path: &Option<PathBuf>| match path {
+            Some(path) => Output::open(path).await.map(Some),
+            None => Ok(None),
+        };
+        let opened = Self { markdown: open(&asked.markdown).await?, report: open(&asked.report).await? };
         if let (Some(markdown), Some(report)) = (&opened.markdown, &opened.report)
             && is_one(&markdown.metadata()?, &report.metadata()?)
         {
@@ -48,20 +56,29 @@ impl Outputs {
     ///
     /// # Errors
     /// The first file that could not be written after all, by its name.
-    pub fn write(self, document: &Document) -> anyhow::Result<()> {
-        let markdown = self.markdown.map(|output| output.write(&markdown::page(document)));
-        let report = self.report.map(|output| output.write(&html::page(document)));
-        [markdown, report].into_iter().flatten().collect()
+    pub async fn write(self, document: &Document) -> anyhow::Result<()> {
+        let markdown = write(self.markdown, || markdown::page(document));
+        let report = write(self.report, || html::page(document));
+        let (markdown, report) = tokio::join!(markdown, report);
+        markdown.and(report)
     }
 }
 
+async fn write(output: Option<Output>, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let Some(output) = output else { return Ok(()) };
+    let text = text();
+    spawn_blocking(move || output.write(&text)).await?
+}
+
 impl Output {
-    fn open(path: &Path) -> anyhow::Result<Self> {
+    async fn open(path: &Path) -> anyhow::Result<Self> {
         let new = OpenOptions::new().write(true).create_new(true).open(path);
         let (file, empty) = match new {
-            // A link to what is not there yet is there itself: that is made without knowing it.
             Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {
-                (OpenOptions::new().write(true).create(true).truncate(false).open(path), false)
+                let path = path.to_owned();
+                // A link to what is not there yet is there itself: that is made without knowing it.
+                let open = move || OpenOptions::new().write(true).create(true).truncate(false).open(path);
+                (spawn_blocking(open).await?, false)
             }
             new => (new, true),
         };
@@ -110,46 +127,46 @@ mod tests {
     use super::*;
     use crate::loadtest::report::sample::sample;
 
-    fn open(markdown: &Path, report: &Path) -> anyhow::Result<Outputs> {
+    async fn open(markdown: &Path, report: &Path) -> anyhow::Result<Outputs> {
         let line = format!("--markdown {} --report {}", markdown.display(), report.display());
-        Outputs::open(&typed(&line).0.verdict)
+        Outputs::open(&typed(&line).0.verdict).await
     }
 
-    #[test]
-    fn an_earlier_report_stays_until_another_is_written() {
+    #[tokio::test]
+    async fn an_earlier_report_stays_until_another_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let [earlier, new] = ["earlier", "new"].map(|name| directory.path().join(name));
         let long = "an earlier report".repeat(10_000);
         fs::write(&earlier, &long).unwrap();
-        let outputs = open(&earlier, &new).unwrap();
+        let outputs = open(&earlier, &new).await.unwrap();
         assert!(new.exists() && fs::read_to_string(&earlier).unwrap() == long);
         drop(outputs);
         assert!(!new.exists() && fs::read_to_string(&earlier).unwrap() == long);
-        open(&earlier, &new).unwrap().write(&sample()).unwrap();
+        open(&earlier, &new).await.unwrap().write(&sample()).await.unwrap();
         assert_eq!(fs::read_to_string(&earlier).unwrap(), markdown::page(&sample()));
         assert_eq!(fs::read_to_string(&new).unwrap(), html::page(&sample()));
     }
 
-    #[test]
-    fn one_file_is_not_for_two_reports() {
+    #[tokio::test]
+    async fn one_file_is_not_for_two_reports() {
         let directory = tempfile::tempdir().unwrap();
         let [file, link] = ["file", "link"].map(|name| directory.path().join(name));
         std::os::unix::fs::symlink(&file, &link).unwrap();
         for (markdown, report) in [(&file, &file), (&file, &link), (&directory.path().join("./file"), &file)] {
-            let fault = open(markdown, report).unwrap_err().downcast::<clap::Error>().unwrap();
+            let fault = open(markdown, report).await.unwrap_err().downcast::<clap::Error>().unwrap();
             assert!(fault.exit_code() == 2 && !file.exists(), "{fault}");
         }
         let null = Path::new("/dev/null");
-        open(null, null).unwrap().write(&sample()).unwrap();
-        let fault = open(null, directory.path()).unwrap_err().to_string();
+        open(null, null).await.unwrap().write(&sample()).await.unwrap();
+        let fault = open(null, directory.path()).await.unwrap_err().to_string();
         assert!(fault.ends_with("cannot be written"), "{fault}");
     }
 
-    #[test]
-    fn a_report_that_cannot_be_written_costs_no_other() {
+    #[tokio::test]
+    async fn a_report_that_cannot_be_written_costs_no_other() {
         let directory = tempfile::tempdir().unwrap();
         let page = directory.path().join("page");
-        let fault = open(Path::new("/dev/full"), &page).unwrap().write(&sample()).unwrap_err();
+        let fault = open(Path::new("/dev/full"), &page).await.unwrap().write(&sample()).await.unwrap_err();
         assert!(fault.to_string().starts_with("/dev/full cannot be written"), "{fault}");
         assert_eq!(fs::read_to_string(&page).unwrap(), html::page(&sample()));
     }

@@ -17,13 +17,15 @@ pub async fn tell(
     outputs: Outputs,
     interrupt: &mut Interrupt,
 ) -> anyhow::Result<Exit> {
-    // The reports come first: whoever reads stdout may be gone, and its disk may be full.
-    let written = outputs.write(document).inspect_err(term::failure).is_ok();
     let lines = lines(document, json)?;
-    let printed = tokio::select! {
+    // At the same time: whoever reads the one may be gone or read no further, and the other is told all the same.
+    let written = async { outputs.write(document).await.inspect_err(term::failure).is_ok() };
+    let printed = async { print(&lines).await.inspect_err(term::failure).is_ok() };
+    let told = async { tokio::join!(written, printed) };
+    let (written, printed) = tokio::select! {
         biased;
-        printed = print(&lines) => printed.inspect_err(term::failure).is_ok(),
-        // One who reads no further must not keep it from ending.
+        told = told => told,
+        // Nor does that keep it from ending.
         () = interrupt.come() => return Ok(Exit::Interrupted),
     };
     if let Some(line) = last_line(document, json) {

@@ -3,15 +3,14 @@
 use std::future::pending;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
 
-/// A wrapper may send one signal twice: to the process, and to its group (`timeout` does). A hand is slower.
-const ECHO: Duration = Duration::from_millis(250);
+use crate::cmd::term::ECHO;
 
 /// SIGTERM of a service manager and SIGINT of a terminal: end. SIGHUP: read the files again.
 pub struct Signals {

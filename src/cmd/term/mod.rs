@@ -7,7 +7,7 @@ mod progress;
 pub mod style;
 mod text;
 
-pub use interrupt::Interrupt;
+pub use interrupt::{ECHO, Interrupt};
 pub use notes::{Notes, failure, fault};
 pub use out::{ClosedPipe, Out};
 pub use progress::{Live, Progress};

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -188,6 +189,18 @@ impl Running {
         let pid = self.process.id().expect("a command that runs");
         let sent = std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status();
         assert!(sent.expect("kill").success(), "{name} to {pid}");
+    }
+
+    /// Sends a signal again and again, as an impatient hand does, and waits for its end.
+    pub async fn signal_until_ended(mut self, name: &str) -> Done {
+        let ended = patience::within(async {
+            while self.process.try_wait().expect("its status").is_none() {
+                self.signal(name);
+                patience::pause(Duration::from_millis(50)).await;
+            }
+        });
+        assert!(ended.await.is_some(), "{name} does not end it; on stderr:\n{}", self.stderr());
+        self.wait().await
     }
 
     /// Waits for its end: longer, as long as it says something new on stderr.

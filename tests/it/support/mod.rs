@@ -21,6 +21,7 @@ pub mod netns;
 pub mod nginx;
 pub mod opening;
 pub mod ops;
+pub mod own;
 pub mod patience;
 pub mod place;
 pub mod powercut;
