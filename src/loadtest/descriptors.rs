@@ -12,6 +12,9 @@ const THREAD: u64 = 4;
 /// With fewer a late answer would hold up the next message.
 const PLACES_LEAST: u64 = 64;
 
+/// Each is a connection. A burst of more would be a storm of connections, which no backend makes: what is due then waits.
+const PLACES_MOST: u64 = 2 * 1024;
+
 /// More was asked for than fits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -41,8 +44,10 @@ pub fn places(plan: &Plan, limit: u64) -> Result<usize, TooFew> {
     let threads = plan.threads as u64 + 1;
     let left = limit.saturating_sub(REST + THREAD * threads);
     match left.checked_sub(u64::from(streams)) {
-        // Both are below 2³².
-        Some(left @ PLACES_LEAST..) => Ok(left.min(PLACES_LEAST.max(u64::from(plan.busiest(ANSWER_WITHIN)))) as usize),
+        Some(left @ PLACES_LEAST..) => {
+            let wanted = u64::from(plan.busiest(ANSWER_WITHIN)).clamp(PLACES_LEAST, PLACES_MOST);
+            Ok(left.min(wanted) as usize)
+        }
         _ => Err(TooFew { streams, limit, most: left.saturating_sub(PLACES_LEAST) }),
     }
 }
@@ -60,7 +65,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_before() {
-        assert_eq!(of(1_000, 1, 500.0, 20_000), Ok(5_000), "all of ten seconds");
+        assert_eq!(of(1_000, 1, 500.0, 20_000), Ok(2_048), "ten seconds would be more");
+        assert_eq!(of(1_000, 1, 100.0, 20_000), Ok(1_000), "all of ten seconds");
         assert_eq!(of(19_000, 1, 500.0, 20_000), Ok(928));
         assert_eq!(of(800, 3, 500.0, 1024), Ok(144));
         assert_eq!(of(800, 1, 1.0, 20_000), Ok(64));

@@ -39,7 +39,7 @@ async fn a_storm_cuts_its_share_and_every_gap_is_filled() {
     let load = || loaded(loadtest(words).at(&server));
     let (run, again) = tokio::join!(load(), load());
     run.held().all_came(300, 300 * 20);
-    assert_eq!(acts(&run), ["10 of 20 streams were cut"]);
+    assert_eq!(acts(&run), ["a storm over 10 of 20 streams"]);
     assert_eq!((recovered(&run), recovered(&again)), (10, 10));
     assert_eq!(["streams.lost", "streams.reconnected"].map(|name| run.figure(name)), [10.0; 2]);
 }
@@ -102,7 +102,7 @@ async fn ended_while_streams_are_opened() {
     let last = done.stderr.lines().last().unwrap_or_default();
     assert_eq!((done.code, done.lines.len()), (Some(1), 0), "{done:?}");
     assert!(last.starts_with("error: the server ended by itself (signal: 9 (SIGKILL)): "), "{last}");
-    assert!(last.ends_with("; nothing was published"), "{last}");
+    assert!(last.contains("; nothing was published: see "), "{last}");
 }
 
 #[tokio::test]
