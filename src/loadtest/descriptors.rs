@@ -11,7 +11,6 @@ const REST: u64 = 64;
 const THREAD: u64 = 4;
 /// With fewer a late answer would hold up the next message.
 const PLACES_LEAST: u64 = 64;
-
 /// Each is a connection. A burst of more would be a storm of connections, which no backend makes: what is due then waits.
 const PLACES_MOST: u64 = 2 * 1024;
 
@@ -35,7 +34,7 @@ pub fn raised() -> u64 {
 }
 
 /// Requests that may be under way at a time beside a plan's streams. An answer is waited for no longer than
-/// [`ANSWER_WITHIN`]: more than are due within that are under way only where the server takes none.
+/// [`ANSWER_WITHIN`]: more than are due within that are never needed, and so many connections at most.
 ///
 /// # Errors
 /// [`TooFew`].

@@ -90,19 +90,9 @@ fn figures(plan: &Plan, measured: &Measured, delivered_within: u64, document: &D
     figures
 }
 
-/// What was not reached is no figure: a bound on it does not hold.
 fn of_latencies(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
     let parts = |(name, latency): (&String, &Latency)| {
-        let values = [
-            ("p50", 50.0, latency.p50 as f64),
-            ("p90", 90.0, latency.p90 as f64),
-            ("p99", 99.0, latency.p99 as f64),
-            ("p99.9", 99.9, latency.p99_9 as f64),
-            ("max", 100.0, latency.max as f64),
-            ("mean", 100.0, latency.mean),
-        ];
-        let reached = values.into_iter().filter(|(_, percent, _)| latency.reached(*percent));
-        reached.map(|(part, _, value)| (format!("{name}.{part}"), value)).collect::<Vec<_>>()
+        latency.figures().map(|(part, value)| (format!("{name}.{part}"), value)).collect::<Vec<_>>()
     };
     latencies.iter().flat_map(parts).collect()
 }

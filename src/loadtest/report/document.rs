@@ -248,6 +248,20 @@ impl Latency {
         let all = (self.count + self.never) as f64;
         self.never == 0 || (percent / 100.0 * all).ceil() <= self.count as f64
     }
+
+    /// Its figures by their parts' names, in microseconds. What was not reached is none: a bound on it does not hold.
+    pub fn figures(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let values = [
+            ("p50", 50.0, self.p50 as f64),
+            ("p90", 90.0, self.p90 as f64),
+            ("p99", 99.0, self.p99 as f64),
+            ("p99.9", 99.9, self.p99_9 as f64),
+            ("max", 100.0, self.max as f64),
+            ("mean", 100.0, self.mean),
+        ];
+        let reached = values.into_iter().filter(|(_, percent, _)| self.reached(*percent));
+        reached.map(|(part, _, value)| (part, value))
+    }
 }
 
 #[cfg(test)]

@@ -216,16 +216,7 @@ fn figures(latencies: &BTreeMap<String, Latency>) -> BTreeMap<String, f64> {
     ];
     let mut figures: BTreeMap<String, f64> = counts.map(|(name, value)| (name.to_owned(), value)).into();
     for (name, latency) in latencies {
-        let values = [
-            ("p50", 50.0, latency.p50 as f64),
-            ("p90", 90.0, latency.p90 as f64),
-            ("p99", 99.0, latency.p99 as f64),
-            ("p99.9", 99.9, latency.p99_9 as f64),
-            ("max", 100.0, latency.max as f64),
-            ("mean", 100.0, latency.mean),
-        ];
-        let reached = values.into_iter().filter(|(_, percent, _)| latency.reached(*percent));
-        figures.extend(reached.map(|(which, _, value)| (format!("{name}.{which}"), value)));
+        figures.extend(latency.figures().map(|(part, value)| (format!("{name}.{part}"), value)));
     }
     figures
 }
