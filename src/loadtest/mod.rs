@@ -21,6 +21,7 @@ pub mod figures;
 mod fleet;
 mod latency;
 mod ledger;
+mod link;
 pub mod measured;
 mod pace;
 pub mod plan;
@@ -44,7 +45,7 @@ mod timeline;
 pub mod verdict;
 
 pub use fault::RunFault;
-pub use fleet::Target;
+pub use link::Target;
 pub use measured::Measured;
 pub use plan::Plan;
 pub use report::document::Document;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Shared, Target};
+use super::Shared;
 use crate::auth::Keys;
 use crate::client::Access;
 use crate::clock::Clock;
 use crate::loadtest::awaited::Awaited;
 use crate::loadtest::by_hand;
+use crate::loadtest::link::Target;
 use crate::loadtest::plan::{Plan, Schedule};
 use crate::loadtest::profile::{Lumen, Profile};
 use crate::loadtest::stamp::RunId;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::awaited::Awaited;
 use super::busy::Thread;
+use super::link::Target;
 use super::measured::Track;
 use super::plan::Plan;
 use super::profile::Profile;
@@ -19,18 +20,12 @@ use super::tally::Tally;
 use super::timeline::Timeline;
 use orders::Told;
 
-mod body;
+mod answer;
 #[cfg(test)]
 mod by_hand;
-mod head;
-mod link;
 pub mod orders;
-mod request;
 mod stream;
-mod target;
 mod witness;
-
-pub use target::Target;
 
 /// Timers count in milliseconds, and fire in the one after.
 const TIMER_LATE: Duration = Duration::from_millis(3);

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::Shared;
-use super::body::Body;
-use super::head;
-use super::link::{Link, LinkFault, READ_BYTES};
+use super::answer;
 use super::orders::Told;
-use super::request;
 use super::witness::Witness;
 use crate::loadtest::dice;
+use crate::loadtest::link::body::Body;
+use crate::loadtest::link::{Link, LinkFault, READ_BYTES, request};
 use crate::loadtest::measured::Track;
 use crate::loadtest::profile::{Heard, Seat};
 use crate::loadtest::reason;
@@ -187,7 +186,7 @@ impl Stream {
                 Ok(_) => {}
                 Err(fault) => return Err(lost(format!("the connection broke before its answer: {fault}"))),
             }
-            match head::read(&bytes) {
+            match answer::read(&bytes) {
                 Ok(None) => {}
                 Ok(Some(head)) => {
                     let now = Instant::now();

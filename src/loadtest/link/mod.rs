@@ -12,7 +12,13 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::{self, InvalidMessage};
 
-use super::target::{Target, Tls};
+pub mod body;
+pub mod head;
+pub mod request;
+mod target;
+
+pub use target::Target;
+use target::Tls;
 
 /// Bytes that are read at a time, into a buffer that all streams of a thread share: one that waits has none.
 pub const READ_BYTES: usize = 64 * 1024;
