@@ -21,11 +21,6 @@ pub enum RunFault {
     Gone(String),
     #[error("it was interrupted before all streams were open")]
     Interrupted,
-    #[error(
-        "nothing can be published over https: {0}; install this host's ca-certificates, or name a PEM file in \
-         SSL_CERT_FILE"
-    )]
-    Trust(String),
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] io::Error),
 }

@@ -23,6 +23,7 @@ use super::pace::Pacer;
 use super::plan::Plan;
 use super::probe::Sums;
 use super::profile::Profile;
+use super::publisher::lines::Lines;
 use super::publisher::{Outcome, Publisher};
 use super::settling::{Settling, Standing};
 use super::spawn::Spawned;
@@ -53,7 +54,9 @@ pub enum Watched {
 pub struct Load {
     pub plan: Arc<Plan>,
     pub profile: Arc<Profile>,
-    pub target: Target,
+    /// Where streams are opened, and where messages are put in.
+    pub subscribe_at: Target,
+    pub publish_at: Target,
     pub server: Watched,
     pub clock: Clock,
 }
@@ -111,7 +114,7 @@ enum NotOpen {
 
 impl Run {
     fn launch(load: Load, places: usize, show: watch::Sender<Now>) -> Result<Self, RunFault> {
-        let Load { plan, profile, target, server, clock } = load;
+        let Load { plan, profile, subscribe_at, publish_at, server, clock } = load;
         let pid = match &server {
             Watched::Nothing => None,
             Watched::Pid(pid) => Some(*pid),
@@ -119,16 +122,17 @@ impl Run {
         };
         let timeline = Timeline::default();
         let (teller, told) = orders::channel();
-        let (pacer, due) = Pacer::launch(plan.clone(), profile.clone(), timeline.clone())?;
+        let lines = Arc::new(Lines::new(publish_at, places));
+        let (pacer, due) = Pacer::launch(plan.clone(), profile.clone(), timeline.clone(), lines.clone())?;
         let awaited = Arc::new(Awaited::new(plan.messages()));
         let (noted, heard) = (awaited.clone(), told.clone());
-        let publisher = Publisher::launch(plan.clone(), profile.clone(), timeline.clone(), noted, places, due, heard)?;
+        let publisher = Publisher::launch(plan.clone(), profile.clone(), timeline.clone(), noted, lines, due, heard)?;
         // With the table of all messages, which the publisher has made: what comes now is the streams'.
         let account = Account::open(pid);
         let shared = || Shared {
             plan: plan.clone(),
             profile: profile.clone(),
-            target: target.clone(),
+            target: subscribe_at.clone(),
             timeline: timeline.clone(),
             awaited: awaited.clone(),
             tally: Arc::default(),

@@ -317,7 +317,11 @@ async fn killed_for_good() {
     assert_eq!(faults.values().sum::<u64>(), 10, "{faults:?}");
     let gone = |why: &String| why.starts_with("the server ended") || why.starts_with("the connection");
     assert!(faults.keys().all(gone), "{faults:?}");
-    assert!(run.ledger().unacknowledged > 0 && run.document.refusals.contains_key("no connection"), "{run:#?}");
+    assert!(
+        run.ledger().unacknowledged > 0
+            && run.document.refusals.contains_key("no connection: the connection was refused"),
+        "{run:#?}"
+    );
 }
 
 async fn killed_and_back() {

@@ -106,9 +106,10 @@ async fn load(
     };
     let stream = profile.subscribe(&Seat { user: 0, cursor: None, token_ttl: None })?;
     let publish = profile.publish(Stamp { run: plan.run, number: 0, due_us: 0 }, &[0])?;
-    let target = Target::of(&stream.url).await?;
+    let subscribe_at = Target::of(&stream.url).await?;
+    let publish_at = Target::of(&publish.url).await?;
     let (plan, profile) = (Arc::new(plan.clone()), Arc::new(profile));
-    let load = Load { plan, profile, target, server, clock: Clock::System };
+    let load = Load { plan, profile, subscribe_at, publish_at, server, clock: Clock::System };
     Ok((load, profile::servers(&stream, &publish)))
 }
 

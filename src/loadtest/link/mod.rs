@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -85,6 +85,28 @@ impl Link {
             Self::Plain(socket) => sent(socket, bytes).await,
             Self::Tls(stream) => sent(stream, bytes).await,
         }
+    }
+
+    /// Writes so much as can be written at once; how many bytes. Whoever has the rest to write sends that, if only to see
+    /// that all of it went.
+    ///
+    /// # Errors
+    /// The connection is broken, and took nothing.
+    pub fn begin(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut nobody = Context::from_waker(Waker::noop());
+        let begun = match self {
+            Self::Plain(socket) => Pin::new(socket).poll_write(&mut nobody, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(&mut nobody, bytes),
+        };
+        match begun {
+            Poll::Ready(taken) => taken,
+            Poll::Pending => Ok(0),
+        }
+    }
+
+    /// Whether nothing came on it that nobody has read, not even its end.
+    pub fn is_quiet(&mut self) -> bool {
+        self.poll_read(&mut Context::from_waker(Waker::noop()), &mut [0]).is_pending()
     }
 
     /// Reads what is there, at most so much, and hands it over; nothing at the end.

@@ -25,7 +25,9 @@ pub fn bytes(request: &Request) -> Vec<u8> {
         bytes.extend_from_slice(value.as_bytes());
         bytes.extend_from_slice(b"\r\n");
     }
-    if !request.body.is_empty() || request.method == Method::POST {
+    // By RFC 9110 §8.6 also where it is empty, if the method means something by a body.
+    let means_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
+    if !request.body.is_empty() || means_body {
         bytes.extend_from_slice(format!("Content-Length: {}\r\n", request.body.len()).as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");

@@ -1,4 +1,4 @@
-//! Where streams connect to: the addresses of a host, looked up once, and the TLS that is spoken there.
+//! Where streams and messages go: the addresses of a host, looked up once, and the TLS that is spoken there.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{self, ClientConfig};
 /// The only protocol that streams are asked for in.
 const HTTP_1: &[u8] = b"http/1.1";
 
-/// Where streams connect to.
+/// Where a load goes.
 #[derive(Clone)]
 pub struct Target {
     pub addresses: Arc<[SocketAddr]>,
@@ -30,10 +30,10 @@ pub struct Tls {
     pub name: ServerName<'static>,
 }
 
-/// Why streams have nowhere to connect to.
+/// Why there is nowhere to connect to.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetFault {
-    #[error("streams are opened over http:// and https://, and not over {0}://")]
+    #[error("a load goes over http:// or https://, and not over {0}://")]
     Scheme(String),
     #[error("{host} has no address: {why}; check it for a slip")]
     Unresolved { host: String, why: io::Error },
@@ -41,10 +41,12 @@ pub enum TargetFault {
         "this host has no certificates to trust: {0}; install its ca-certificates, or name a PEM file in SSL_CERT_FILE"
     )]
     Trust(#[from] rustls::Error),
+    #[error("no certificate can be for {0}, which is no name of a host; check it for a slip")]
+    Name(String),
 }
 
 impl Target {
-    /// What a stream at `url` connects to. Trusted is what this host trusts, or what SSL_CERT_FILE has.
+    /// What a request to `url` connects to. Trusted is what this host trusts, or what SSL_CERT_FILE has.
     ///
     /// # Errors
     /// [`TargetFault`].
@@ -63,8 +65,8 @@ impl Target {
 }
 
 impl Tls {
-    fn to(host: &str) -> Result<Self, rustls::Error> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|fault| rustls::Error::General(fault.to_string()))?;
+    fn to(host: &str) -> Result<Self, TargetFault> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| TargetFault::Name(host.to_owned()))?;
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_safe_default_protocol_versions()?.with_platform_verifier()?;
         let mut config = builder.with_no_client_auth();

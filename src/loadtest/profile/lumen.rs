@@ -55,10 +55,6 @@ impl Lumen {
         Ok(Request { method: Method::GET, url: self.stream.clone(), headers, body: Bytes::new() })
     }
 
-    pub(super) fn publishes_over_tls(&self) -> bool {
-        self.publish.scheme() == "https"
-    }
-
     pub(super) fn publish(
         &self,
         stamp: Stamp,

@@ -114,14 +114,6 @@ impl Profile {
         matches!(self.speaks, Speaks::Lumen(_))
     }
 
-    /// Whether what publishes goes over TLS.
-    pub fn publishes_over_tls(&self) -> bool {
-        match &self.speaks {
-            Speaks::Lumen(lumen) => lumen.publishes_over_tls(),
-            Speaks::Templated(templated) => templated.publishes_over_tls(),
-        }
-    }
-
     /// Whether a message that is sent twice is stored once, so that a try whose outcome is unknown may be repeated.
     pub fn resends(&self) -> bool {
         matches!(self.speaks, Speaks::Lumen(_))

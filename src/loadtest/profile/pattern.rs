@@ -18,7 +18,6 @@ const OWN_HEADERS: [HeaderName; 4] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, C
 
 pub(super) struct Pattern {
     method: Method,
-    over_tls: bool,
     /// What stands before the URL; nothing before a whole one.
     base: String,
     url: Template,
@@ -102,7 +101,6 @@ impl Pattern {
         let kind = headers.iter().find(|(name, _)| *name == CONTENT_TYPE).map_or("", |(_, value)| value.as_str());
         let base = if whole { String::new() } else { base.to_string() };
         let pattern = Self {
-            over_tls: url.starts_with("https://") || base.starts_with("https://"),
             method: words.method.unwrap_or(Method::GET),
             base,
             url: template("url", &url)?,
@@ -115,10 +113,6 @@ impl Pattern {
         };
         pattern.try_out(request)?;
         Ok(pattern)
-    }
-
-    pub(super) fn is_over_tls(&self) -> bool {
-        self.over_tls
     }
 
     pub(super) fn uses(&self, variable: Variable) -> bool {
@@ -147,15 +141,23 @@ impl Pattern {
     }
 
     fn try_out(&self, request: &'static str) -> Result<(), WordsFault> {
-        let filled = self.fill(|variable| match variable {
-            Variable::Users => r#"["name"]"#.into(),
-            Variable::Message => "0".into(),
-            _ => "name".into(),
-        });
-        let filled = filled.map_err(|fault| match fault {
-            ProfileFault::Header(name) => WordsFault::Header { request, name },
-            fault => WordsFault::Url { request, why: fault.to_string() },
-        })?;
+        let filled_with = |name: &'static str| {
+            let filled = self.fill(|variable| match variable {
+                Variable::Users => r#"["name"]"#.into(),
+                Variable::Message => "0".into(),
+                _ => name.into(),
+            });
+            filled.map_err(|fault| match fault {
+                ProfileFault::Header(name) => WordsFault::Header { request, name },
+                fault => WordsFault::Url { request, why: fault.to_string() },
+            })
+        };
+        let filled = filled_with("name")?;
+        if filled.url.host() != filled_with("other")?.url.host() {
+            // It is looked up once, and connections are kept.
+            let why = "all go to one host, and a variable stands in its name".to_owned();
+            return Err(WordsFault::Url { request, why });
+        }
         if !filled.url.username().is_empty() || filled.url.password().is_some() {
             let why = "a user name or password does not belong there, since anybody can read it".to_owned();
             return Err(WordsFault::Url { request, why });
@@ -204,7 +206,6 @@ mod tests {
         assert_eq!(request.body, r#"{"to":["a"],"of":""}"#);
         assert!(!format!("{request:?} {:?}", request.headers).contains("secret"));
         let whole = read("https://other/{user}", &[], None).unwrap();
-        assert!(whole.is_over_tls() && !read("/?of=https://a", &[], None).unwrap().is_over_tls());
         let whole = whole.fill(|_| "a b".into()).unwrap();
         assert_eq!((whole.url.as_str(), whole.headers.len()), ("https://other/a%20b", 0));
     }
@@ -223,6 +224,7 @@ mod tests {
             (read("sub", &[], None), "--publish-url: it is neither a path"),
             (read("/{usr}", &[], None), "--publish-url: {usr} is no variable here"),
             (read("http://", &[], None), "--publish-url: "),
+            (read("http://{user}.b/", &[], None), "--publish-url: all go to one host"),
             (read("http://a:b@c/", &[], None), "--publish-url: a user name or password"),
             (read("/", &[("host", "a")], None), "--publish-header: host is not yours"),
             (read("/", &[("x-a", "{b")], None), "--publish-header: {b has no closing brace"),

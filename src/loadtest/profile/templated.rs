@@ -99,10 +99,6 @@ impl Templated {
         Ok(request)
     }
 
-    pub(super) fn publishes_over_tls(&self) -> bool {
-        self.publish.is_over_tls()
-    }
-
     pub(super) fn publish(
         &self,
         stamp: Stamp,
