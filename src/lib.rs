@@ -14,8 +14,8 @@
 //!                 edge/   caller headers query problem answer    what every answer has
 //!    loadtest/    plan pace publisher probe spawn run            measures thousands of streams,
 //!                 ledger recovery stats threshold verdict …      computes what became of every message,
-//!                 fleet/ stream witness answer orders            opens and reads the streams
-//!                 link/ target request head body                 a connection, and HTTP/1.1 over it
+//!                 fleet/ stream witness opening orders           opens and reads the streams
+//!                 link/ target request answer head body          a connection, and HTTP/1.1 over it
 //!                 profile/ lumen templated dialect               how a kind of server is spoken to
 //!                 report/ document terminal markdown html/       writes it; yields text, prints nothing
 //! 2  hub/         admission registry mailbox subscription        who is open, and what each is told next

@@ -9,6 +9,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
     per_second: f64,
+    /// In which it was typed.
+    unit: Unit,
+}
+
+/// A time in which something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Second,
+    Minute,
+    Hour,
 }
 
 /// A text that is no rate.
@@ -45,10 +55,10 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, RateFault> {
         let (number, unit) = text.trim().split_once('/').ok_or(RateFault::Shape)?;
-        let seconds = match unit.trim() {
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
+        let unit = match unit.trim() {
+            "s" => Unit::Second,
+            "m" => Unit::Minute,
+            "h" => Unit::Hour,
             _ => return Err(RateFault::Shape),
         };
         let number = number.trim();
@@ -56,18 +66,38 @@ impl FromStr for Rate {
         if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             return Err(RateFault::Shape);
         }
-        let per_second = number.parse::<f64>().map_err(|_| RateFault::Shape)? / seconds;
+        let per_second = number.parse::<f64>().map_err(|_| RateFault::Shape)? / unit.seconds();
         match per_second {
             0.0 => Err(RateFault::Shape),
-            _ if BOUNDS.contains(&per_second) => Ok(Self { per_second }),
+            _ if BOUNDS.contains(&per_second) => Ok(Self { per_second, unit }),
             _ => Err(RateFault::Bounds),
         }
     }
 }
 
 impl fmt::Display for Rate {
+    /// As it was typed: what the division left behind is rounded away.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s", self.per_second)
+        let (number, unit) = (self.per_second * self.unit.seconds(), self.unit.as_str());
+        write!(f, "{}/{unit}", (number * 1e6).round() / 1e6)
+    }
+}
+
+impl Unit {
+    fn seconds(self) -> f64 {
+        match self {
+            Unit::Second => 1.0,
+            Unit::Minute => 60.0,
+            Unit::Hour => 3600.0,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Unit::Second => "s",
+            Unit::Minute => "m",
+            Unit::Hour => "h",
+        }
     }
 }
 
@@ -85,6 +115,13 @@ mod tests {
         for text in ["", "500", "/s", "0/s", "-1/s", "+1/s", "1e3/s", "inf/s", "NaN/s", "1/d", "1/s/s", "1.2.3/s", "."]
         {
             assert_eq!(text.parse::<Rate>(), Err(RateFault::Shape), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_told_as_it_was_typed() {
+        for text in ["500/s", "0.5/s", "7/m", "5/h", "0.001/h", "1000000000/s"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
         }
     }
 

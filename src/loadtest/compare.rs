@@ -48,8 +48,8 @@ pub enum BaseFault {
     #[error("its version is {0}, and this lumen reads version {VERSION}: make it anew with this one")]
     Version(u64),
     #[error(
-        "its run was void, since the generator was the bottleneck, and its figures say nothing of the server: make it anew \
-         with a lower --rate, fewer --streams or on another machine"
+        "its run was void, since the generator was late, and its figures say nothing of the server: make it anew, with a \
+         lower --rate, fewer --streams or on another machine"
     )]
     Void,
     #[error("its run was interrupted, and its figures are of a part of it: make it anew, and let it end")]
@@ -87,9 +87,9 @@ impl Base {
     ///
     /// # Errors
     /// A text that is no document, one of another version, or of a run whose figures are none to compare with.
-    pub fn read(text: &str) -> Result<Self, BaseFault> {
+    pub fn read(text: &[u8]) -> Result<Self, BaseFault> {
         let none = |fault: &dyn Display| BaseFault::NoDocument(fault.to_string());
-        let json: serde_json::Value = serde_json::from_str(text).map_err(|fault| none(&fault))?;
+        let json: serde_json::Value = serde_json::from_slice(text).map_err(|fault| none(&fault))?;
         let version = json.get("lumen_loadtest").and_then(serde_json::Value::as_u64);
         match version.ok_or_else(|| none(&"it lacks the field lumen_loadtest"))? {
             version if version == u64::from(VERSION) => {}
@@ -264,18 +264,18 @@ mod tests {
     #[test]
     fn a_base_is_read_from_a_document() {
         let mut json = serde_json::to_value(sample()).unwrap();
-        let read = Base::read(&json.to_string()).unwrap();
+        let read = Base::read(json.to_string().as_bytes()).unwrap();
         assert_eq!(read.figures, sample().figures);
         // Whatever else a later program of the same version knows.
         json["figures"]["later"] = 1.into();
         json["later"] = 1.into();
         json.as_object_mut().unwrap().remove("acts");
-        assert!(Base::read(&json.to_string()).is_ok());
+        assert!(Base::read(json.to_string().as_bytes()).is_ok());
     }
 
     #[test]
     fn what_is_no_base_is_refused_with_the_cure() {
-        let fault = |text: &str| Base::read(text).unwrap_err().to_string();
+        let fault = |text: &str| Base::read(text.as_bytes()).unwrap_err().to_string();
         for text in ["", "{", "[]", "{}", "{\"lumen_loadtest\": \"1\"}", "{\"lumen_loadtest\": 1}"] {
             let fault = fault(text);
             assert!(fault.starts_with("it is no document of a load test ("), "{text}: {fault}");
@@ -283,7 +283,7 @@ mod tests {
         }
         let version = "its version is 2, and this lumen reads version 1: make it anew with this one";
         assert_eq!(fault("{\"lumen_loadtest\": 2}"), version);
-        let of = |verdict| Base::read(&serde_json::to_string(&Document { verdict, ..sample() }).unwrap());
+        let of = |verdict| Base::read(&serde_json::to_vec(&Document { verdict, ..sample() }).unwrap());
         assert_eq!(of(Verdict::Void), Err(BaseFault::Void));
         assert_eq!(of(Verdict::Interrupted), Err(BaseFault::Interrupted));
         assert!(of(Verdict::Passed).is_ok() && of(Verdict::Missed).is_ok());

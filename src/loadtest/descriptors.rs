@@ -1,5 +1,7 @@
 //! What of a run fits into the limit of open files, asked before anything starts.
 
+use std::time::Duration;
+
 use rlimit::Resource;
 
 use super::Plan;
@@ -11,8 +13,12 @@ const REST: u64 = 64;
 const THREAD: u64 = 4;
 /// With fewer a late answer would hold up the next message.
 const PLACES_LEAST: u64 = 64;
-/// Each is a connection. A burst of more would be a storm of connections, which no backend makes: what is due then waits.
+/// Each is a connection. Of a load that comes faster than [`CALM`], more would be a storm of connections, which no backend
+/// makes: what is due then waits.
 const PLACES_MOST: u64 = 2 * 1024;
+/// Messages within a second for which connections may be opened one by one, and so as many as are needed.
+const CALM: u32 = 1_000;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// More was asked for than fits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,8 +50,9 @@ pub fn places(plan: &Plan, limit: u64) -> Result<usize, TooFew> {
     let left = limit.saturating_sub(REST + THREAD * threads);
     match left.checked_sub(u64::from(streams)) {
         Some(left @ PLACES_LEAST..) => {
-            let wanted = u64::from(plan.busiest(ANSWER_WITHIN)).clamp(PLACES_LEAST, PLACES_MOST);
-            Ok(left.min(wanted) as usize)
+            let needed = u64::from(plan.busiest(ANSWER_WITHIN)).max(PLACES_LEAST);
+            let most = if plan.busiest(SECOND) <= CALM { needed } else { PLACES_MOST };
+            Ok(left.min(needed).min(most) as usize)
         }
         _ => Err(TooFew { streams, limit, most: left.saturating_sub(PLACES_LEAST) }),
     }
@@ -64,8 +71,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_before() {
-        assert_eq!(of(1_000, 1, 500.0, 20_000), Ok(2_048), "ten seconds would be more");
-        assert_eq!(of(1_000, 1, 100.0, 20_000), Ok(1_000), "all of ten seconds");
+        assert_eq!(of(1_000, 1, 1_001.0, 20_000), Ok(2_048), "ten seconds would be a storm");
+        assert_eq!(of(1_000, 1, 1_000.0, 20_000), Ok(10_000), "all of ten seconds");
         assert_eq!(of(19_000, 1, 500.0, 20_000), Ok(928));
         assert_eq!(of(800, 3, 500.0, 1024), Ok(144));
         assert_eq!(of(800, 1, 1.0, 20_000), Ok(64));

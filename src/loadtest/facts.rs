@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use super::figures::Unit;
 use super::measured::{Act, SHORT, Second, ServerNow, ServerUse, Track};
-use super::report::document::{ActFact, GeneratorFacts, SecondFacts, ServerFacts};
+use super::report::document::{ActFact, Document, GeneratorFacts, PlanFacts, SecondFacts, ServerFacts};
+use super::scenario::Scenario;
 use super::{Measured, Plan};
 
 /// Reasons that are told one by one.
 const REASONS: usize = 20;
+
+/// The system counts a process's CPU in hundredths of a second: of less a part each is no figure.
+const SEEN_US: u64 = 50_000;
+const CPU_A_DELIVERY: &str = "server.cpu_us_a_delivery";
 
 pub fn generator(measured: &Measured, delivered: u64) -> GeneratorFacts {
     let generator = &measured.generator;
@@ -20,7 +25,8 @@ pub fn generator(measured: &Measured, delivered: u64) -> GeneratorFacts {
     }
 }
 
-/// Of a server that was not to be seen at a moment, what needs that moment is not told. All its CPU from the first message
+/// Of a server that was not to be seen at a moment, what needs that moment is not told; nor its CPU a delivery, where all of
+/// it was too little to be counted. All its CPU from the first message
 /// until all was settled made all deliveries; its share of a CPU is of the time alone in which messages were sent.
 pub fn server(server: &ServerUse, measured: &Measured, delivered: u64) -> ServerFacts {
     let ServerUse { before_streams, all_open, published, end, .. } = *server;
@@ -32,7 +38,7 @@ pub fn server(server: &ServerUse, measured: &Measured, delivered: u64) -> Server
     let opened = measured.tracks.iter().filter(|track| !track.opened.is_empty()).count() as u64;
     let published_for = Some(measured.published_for).filter(|time| *time >= SHORT).map(super::latency::micros);
     ServerFacts {
-        cpu_us_a_delivery: cpu_us(end).and_then(|cpu_us| share(cpu_us, delivered)),
+        cpu_us_a_delivery: cpu_us(end).filter(|cpu_us| *cpu_us >= SEEN_US).and_then(|cpu_us| share(cpu_us, delivered)),
         rss_a_stream: grown.and_then(|grown| share(grown, opened)),
         peak_rss_bytes: server.peak_rss_bytes,
         peak_descriptors: server.peak_descriptors,
@@ -58,8 +64,14 @@ pub fn notes(measured: &Measured) -> Vec<String> {
     vec![note]
 }
 
-pub fn acts(acts: &[Act]) -> Vec<ActFact> {
-    acts.iter().map(act).collect()
+/// What was done to the server and its streams. Tokens end without anybody's doing: that is told where the first stream was
+/// lost.
+pub fn acts(plan: &Plan, measured: &Measured) -> Vec<ActFact> {
+    let ended = matches!(plan.scenario, Scenario::Expire { .. }).then(|| {
+        let lost = measured.tracks.iter().flat_map(|track| &track.lost).filter(|lost| lost.started()).min();
+        lost.map(|at| Act { at: *at, what: "the first token ended".to_owned() })
+    });
+    ended.flatten().iter().chain(&measured.acts).map(act).collect()
 }
 
 pub fn act(act: &Act) -> ActFact {
@@ -109,6 +121,31 @@ pub fn held_up(measured: &Measured) -> Option<String> {
         format!(
             "the server's answers held up requests: {held_up} waited until another was answered, since no more could be \
              under way; latencies count from when they were due, and send_lag leaves them out"
+        )
+    })
+}
+
+/// Why a server's CPU a delivery was not told, where somebody asked for it.
+pub fn little_cpu(document: &Document, measured: &Measured) -> Option<String> {
+    let asked = document.thresholds.iter().any(|judged| judged.figure == CPU_A_DELIVERY && judged.value.is_none());
+    let seen = measured.server.is_some_and(|server| server.all_open.is_some() && server.end.is_some());
+    (asked && seen && document.ledger.delivered > 0).then(|| {
+        format!(
+            "{CPU_A_DELIVERY} was not measured: the server took under {} ms of CPU, which the system counts in hundredths \
+             of a second; take a higher --rate or a longer --duration",
+            SEEN_US / 1_000
+        )
+    })
+}
+
+/// What a reader should know where much of a file was not replayed.
+pub fn left_out(plan: &PlanFacts) -> Option<String> {
+    let all = plan.left_out + u64::from(plan.messages);
+    (plan.left_out > 0).then(|| {
+        let [left_out, all] = [plan.left_out, all].map(|number| Unit::Count.shown(number as f64));
+        format!(
+            "{left_out} of the file's {all} messages come later than --duration at this --speed, and were left out: \
+             without --speed all of them fit"
         )
     })
 }

@@ -17,6 +17,8 @@ pub struct Replay {
     pub users: u32,
     /// How many times faster than it once was.
     pub speed: f64,
+    /// Messages of the file that come later than the run takes.
+    pub left_out: u64,
 }
 
 /// How fast it goes.
@@ -66,12 +68,13 @@ pub fn read(file: impl BufRead, pace: Pace) -> Result<Replay, ReplayFault> {
         Pace::Within(time) => took / time.as_secs_f64(),
     };
     let due = |at: f64| Duration::try_from_secs_f64((at - first) / speed).unwrap_or(Duration::MAX);
+    let all = written.len();
     if let Pace::Times(_, time) = pace {
         written.retain(|message| due(message.at) < time);
     }
     let (ranks, users) = ranked(&written);
     let lines = written.iter().map(|message| Line { due: due(message.at), user: ranks[&message.to] }).collect();
-    Ok(Replay { lines, users, speed })
+    Ok(Replay { lines, users, speed, left_out: (all - written.len()) as u64 })
 }
 
 fn messages(file: impl BufRead) -> Result<Vec<Written>, ReplayFault> {
@@ -143,10 +146,10 @@ mod tests {
         let text = "a 1 1000\na 2 1010\na 2 1020\na 3 1040\n";
         let fits = read(text.as_bytes(), Pace::Within(2 * SECOND)).unwrap();
         assert_eq!(lines(&fits), [(0, 1), (500, 0), (1000, 0), (2000, 2)]);
-        assert_eq!((fits.users, fits.speed), (3, 20.0));
+        assert_eq!((fits.users, fits.speed, fits.left_out), (3, 20.0, 0));
         let cut = read(text.as_bytes(), Pace::Times(10.0, 2 * SECOND)).unwrap();
         assert_eq!(lines(&cut), [(0, 0), (1000, 1)]);
-        assert_eq!(cut.users, 2);
+        assert_eq!((cut.users, cut.left_out), (2, 2));
         let at_once = read("a 1 7\na 2 7\n".as_bytes(), Pace::Within(2 * SECOND)).unwrap();
         assert_eq!((lines(&at_once), at_once.speed), (vec![(0, 0), (0, 1)], 1.0));
     }

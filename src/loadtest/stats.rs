@@ -42,7 +42,7 @@ pub fn document(
         generator: facts::generator(measured, delivered),
         server: measured.server.as_ref().map(|server| facts::server(server, measured, delivered)),
         recovery: recovered.recovery,
-        acts: facts::acts(&measured.acts),
+        acts: facts::acts(plan, measured),
         seconds: facts::seconds(&measured.seconds),
         refusals: facts::most_frequent(&measured.refusals),
         connect_faults: facts::most_frequent(&measured.in_vain),
@@ -54,6 +54,8 @@ pub fn document(
     document.notes = rules.notes(&document).into_iter().chain(facts::notes(measured)).collect();
     document.notes.extend(exercised::note(plan, measured, &due));
     document.notes.extend(facts::held_up(measured));
+    document.notes.extend(facts::left_out(&document.plan));
+    document.notes.extend(facts::little_cpu(&document, measured));
     (document.verdict, document.reasons) = verdict(&document, measured.interrupted);
     if let Some(gone) = &measured.server_gone {
         // A run that lost its own server is no success, whatever its thresholds say.
@@ -314,7 +316,8 @@ mod tests {
         let plan = plan(4, 2, 200);
         let mut measured = all_went_well(&plan);
         let now = Some(ServerNow { cpu_us: 70, rss_bytes: 90, descriptors: None });
-        let server = ServerUse { before_streams: now, all_open: now, published: now, end: now, ..Default::default() };
+        let end = now.map(|now| ServerNow { cpu_us: 60_000, ..now });
+        let server = ServerUse { before_streams: now, all_open: now, published: now, end, ..Default::default() };
         let figures = ["server.cpu_us_a_delivery", "server.cpu", "server.rss_a_stream", "server.descriptors"];
         let told = |server: ServerUse, measured: &mut Measured| {
             measured.server = Some(ServerUse { peak_rss_bytes: 90, ..server });
@@ -322,9 +325,13 @@ mod tests {
             let rules = Rules::new(bounds.map(|bound| bound.parse().unwrap()).to_vec(), None);
             let Document { plan: facts, environment, .. } = sample();
             let document = document(&plan, facts, environment, measured, &rules);
+            let why = document.notes.iter().any(|note| note.contains("hundredths of a second"));
+            assert_eq!(why, !document.thresholds[0].held && measured.server.is_some_and(|server| server.end == now));
             [0, 1, 2, 3].map(|n| document.thresholds[n].held)
         };
         assert_eq!(told(server, &mut measured), [true, true, true, false]);
+        let little = ServerUse { end: now, ..server };
+        assert_eq!(told(little, &mut measured), [false, true, true, false], "too little to be counted");
         assert_eq!(
             told(ServerUse { end: None, ..server }, &mut measured),
             [false, true, true, false],
@@ -429,7 +436,7 @@ mod tests {
             before_streams: now,
             all_open: now,
             published: now,
-            end: now,
+            end: now.map(|now| ServerNow { cpu_us: now.cpu_us + 60_000, ..now }),
             peak_rss_bytes: 1,
             peak_descriptors: Some(1),
         });

@@ -37,8 +37,8 @@ pub enum ThresholdFault {
     Shape,
     #[error(transparent)]
     Figure(#[from] UnknownFigure),
-    #[error("{figure} is {is}, and '{value}' is none: write {figure}{cure}")]
-    Value { figure: String, is: &'static str, value: String, cure: &'static str },
+    #[error("{figure} is {what}, and '{value}' is none: write {figure}{sign}{cure}")]
+    Value { figure: String, what: &'static str, value: String, sign: &'static str, cure: &'static str },
 }
 
 /// The given thresholds, and after them each default whose figure none of them names.
@@ -63,8 +63,9 @@ impl FromStr for Threshold {
         let (figure, is, value) = parts(text).ok_or(ThresholdFault::Shape)?;
         let figure = figures::named(figure)?;
         let bound = read(figure.unit, value).ok_or_else(|| {
-            let (is, cure) = asked(figure.unit);
-            ThresholdFault::Value { figure: figure.name.clone(), is, value: value.to_owned(), cure }
+            let (what, cure) = asked(figure.unit);
+            let (figure, value) = (figure.name.clone(), value.to_owned());
+            ThresholdFault::Value { figure, what, value, sign: is.sign(), cure }
         })?;
         Ok(Self { text: text.to_owned(), figure: figure.name, is, bound, source: Source::Given })
     }
@@ -93,6 +94,16 @@ impl Is {
             Is::Over => value > bound,
             Is::AtLeast => value >= bound,
             Is::Exactly => value == bound,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Is::Under => "<",
+            Is::AtMost => "<=",
+            Is::Over => ">",
+            Is::AtLeast => ">=",
+            Is::Exactly => "=",
         }
     }
 
@@ -179,11 +190,11 @@ pub(super) fn number(text: &str) -> Option<(f64, &str)> {
 /// What a value of this unit is, and how one is written.
 fn asked(unit: Unit) -> (&'static str, &'static str) {
     match unit {
-        Unit::Time => ("a time with its unit (us, ms, s or m)", "<50ms"),
-        Unit::Bytes => ("a size (B, KB, KiB, MB, MiB, GB or GiB)", "<16KB"),
-        Unit::Percent => ("a share in per cent", "<80%"),
-        Unit::Count => ("a number", "=0"),
-        Unit::PerSecond => ("a rate", ">400/s"),
+        Unit::Time => ("a time with its unit (us, ms, s or m)", "50ms"),
+        Unit::Bytes => ("a size (B, KB, KiB, MB, MiB, GB or GiB)", "16KB"),
+        Unit::Percent => ("a share in per cent", "80%"),
+        Unit::Count => ("a number from 0 on", "5"),
+        Unit::PerSecond => ("a rate", "400/s"),
     }
 }
 
@@ -256,6 +267,7 @@ mod tests {
         );
         let time = "delivery.p99 is a time with its unit (us, ms, s or m), and '50' is none: write delivery.p99<50ms";
         assert_eq!(fault("delivery.p99<50"), time);
+        assert_eq!(fault("lost<=-1"), "lost is a number from 0 on, and '-1' is none: write lost<=5");
         let without = ["delivery.p99<50h", "delivery.p99<ms", "delivery.p99<-5ms", "delivery.p99<<5ms", "lost=<5"];
         let others = ["lost=1%", "lost=1ms", "lost!=0", "lost=inf", "lost=1e3", "lost=1.2.3", "server.peak_rss<1Mb"];
         for text in without.into_iter().chain(others) {

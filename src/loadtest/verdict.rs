@@ -16,6 +16,12 @@ const LAG_SHARE: f64 = 0.2;
 /// A thread that has a CPU for so much of the time keeps work waiting.
 const BUSY: f64 = 0.9;
 
+/// A thread that has a CPU for less is not what keeps work waiting.
+const IDLE: f64 = 0.5;
+
+/// Of fewer messages than this fewer than ten make the 99th percentile.
+const FEW: u64 = 1_000;
+
 /// What is asked of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
@@ -100,11 +106,31 @@ fn lagged(document: &Document) -> Option<String> {
     (lag > LAG_US && lag > delivery * LAG_SHARE).then(|| {
         let (lag, delivery) = (shown("send_lag.p99", lag), shown("delivery.p99", delivery));
         format!(
-            "requests began late: send_lag.p99 is {lag}, over 1 ms and over a fifth of delivery.p99, {delivery}; the \
-             figures are the generator's as much as the server's: take a lower --rate, fewer --streams or another \
-             machine"
+            "requests began late: send_lag.p99 is {lag}, over 1 ms and over a fifth of delivery.p99, {delivery}; {}",
+            why_late(document)
         )
     })
+}
+
+/// A generator that had little to do was late because the machine gave it no time.
+fn why_late(document: &Document) -> String {
+    let busiest = document.generator.busy.values().copied().max_by(f64::total_cmp);
+    match (busiest, document.latencies.get("send_lag")) {
+        (Some(busiest), Some(lags)) if busiest < IDLE => {
+            let (busiest, few) = (shown("generator.busy", (busiest * 100.0).round()), lags.count < FEW);
+            let of_few =
+                if few { format!(", or longer: of {} messages a few decide", lags.count) } else { String::new() };
+            format!(
+                "the generator had little to do (its busiest thread {busiest} of the time), so something else kept this \
+                 machine from it: run it again, with the machine to itself{of_few}"
+            )
+        }
+        _ => {
+            "the figures are the generator's as much as the server's: take a lower --rate, fewer --streams or another \
+              machine"
+                .to_owned()
+        }
+    }
 }
 
 fn busy(document: &Document) -> Option<String> {
@@ -190,6 +216,22 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_late_without_being_busy_is_told_so() {
+        let late = |busy: f64, messages: u64| {
+            let (_, reasons) = with(|document| {
+                document.figures.extend([("send_lag.p99".to_owned(), 3_100.0), ("delivery.p99".to_owned(), 9_000.0)]);
+                document.generator.busy = [("reader".to_owned(), busy)].into();
+                document.latencies.get_mut("send_lag").unwrap().count = messages;
+            });
+            reasons.concat()
+        };
+        assert!(late(0.6, 5_000).ends_with("take a lower --rate, fewer --streams or another machine"));
+        let told = late(0.012, 5_000);
+        assert!(told.contains("its busiest thread 1 % of the time") && told.ends_with("to itself"), "{told}");
+        assert!(late(0.012, 99).ends_with("with the machine to itself, or longer: of 99 messages a few decide"));
+    }
+
+    #[test]
     fn a_run_that_delivered_nothing_is_missed_whatever_was_asked() {
         let nothing = |sent, acknowledged, due| {
             let (verdict, reasons) = with(|document| {
@@ -230,7 +272,7 @@ mod tests {
 
     #[test]
     fn rules_are_the_given_the_defaults_and_the_comparison() {
-        let base = super::super::compare::Base::read(&serde_json::to_string(&sample()).unwrap()).unwrap();
+        let base = super::super::compare::Base::read(&serde_json::to_vec(&sample()).unwrap()).unwrap();
         let comparison = Comparison::new(base, vec!["delivery.p99=10%".parse().unwrap()]).unwrap();
         let rules = Rules::new(vec!["delivery.p50<1s".parse().unwrap()], Some(comparison));
         let sources: Vec<Source> = rules.judge(&sample().figures).iter().map(|judged| judged.source).collect();

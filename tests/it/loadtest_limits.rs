@@ -4,6 +4,7 @@
 use futures_util::future::join_all;
 
 use crate::support::badserver::{BadServer, Fault};
+use crate::support::child::{Child, Launch};
 use crate::support::command::{Done, sh};
 use crate::support::loaded::{COUNTED, loadtest};
 use crate::support::rights::is_root;
@@ -60,6 +61,26 @@ async fn answered_by_what_is_no_stream() {
         assert_eq!(server.receivers(), [], "nothing was published");
     });
     join_all(runs).await;
+}
+
+#[tokio::test]
+async fn whom_lumen_does_not_let_in_is_told_why_and_what_helps() {
+    let (server, another) = (Child::start().await, Child::start().await);
+    let capped = Launch::new().config("limits.streams_per_user = 2\n").start().await;
+    let words = format!("{COUNTED} --streams 3");
+    let wrong_key = loadtest(&words).word("--url").word(server.url()).word("--data-dir").word(another.dir());
+    let (wrong_key, capped) =
+        tokio::join!(wrong_key.run(), loadtest(&words).word("--users").word("1").at(&capped).run());
+    for (done, told) in [
+        (
+            &wrong_key,
+            &["0 of 3 streams", "× it answered 401 Unauthorized: token_wrong_key", "see that the key is that server's"],
+        ),
+        (&capped, &["2 of 3 streams", "1 × the server closed it: too_many_streams", "limits.streams_per_user"]),
+    ] {
+        let last = failed(done);
+        assert!(told.iter().all(|told| last.contains(told)), "{told:?} is not in {last}");
+    }
 }
 
 /// In a network of its own, with ports for the server and 39 streams.

@@ -125,6 +125,7 @@ async fn ended_by(name: &str) {
     own.running.signal(name);
     let done = own.ended().await;
     assert_eq!((done.code, server.exists()), (Some(130), false), "{done:?}");
+    assert!(done.stderr.ends_with("before all streams were open: nothing was published\n"), "{done:?}");
 }
 
 #[tokio::test]
@@ -154,7 +155,7 @@ async fn interrupted_twice() {
     patience::until(|| is_pending(SIGTERM, &server)).await;
     let done = own.ended_by("INT").await;
     assert_eq!((done.code, done.lines.len()), (Some(130), 0), "a first one leaves a document: {done:?}");
-    assert!(done.stderr.contains("interrupted: it ends when"), "{done:?}");
+    assert!(done.stderr.contains("interrupted: the run ends when"), "{done:?}");
 }
 
 const SIGTERM: u32 = 15;

@@ -72,7 +72,7 @@ pub struct Load {
 
     /// Repeats the chances of another run: who gets what, which streams are cut or slow [default: a random one, which is
     /// told].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
 
     /// Threads that read streams [default: half of the cores].
@@ -98,6 +98,10 @@ fn length(text: &str) -> Result<Duration, String> {
         return Err(format!("a run takes from 1ms to {}", duration::shown(LONGEST)));
     }
     Ok(length)
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a whole number from 0 to {}, like the one that a run tells", u64::MAX))
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -39,11 +39,11 @@ pub struct Verdict {
     #[arg(long)]
     pub figures: bool,
 
-    /// Write a summary in Markdown, for CI.
+    /// Write a summary in Markdown, for CI; - is stdout.
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
 
-    /// Write a page with all figures and pictures, which loads nothing from elsewhere.
+    /// Write a page with all figures and pictures, which loads nothing from elsewhere; - is stdout.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }

@@ -48,7 +48,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     // An empty report, or a server of the run's own, would stay behind.
     let mut interrupt = Interrupt::listen_to_all_that_end()?;
     let opened = async {
-        let outputs = Outputs::open(&options.verdict).await?;
+        let outputs = Outputs::open(&options.verdict, global.json).await?;
         anyhow::Ok((outputs, load(options, global, &checked, profile).await?))
     };
     let (outputs, (load, servers)) = tokio::select! {
@@ -64,25 +64,29 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     let interrupted = Shutdown::default();
     let follow = tokio::spawn(progress::follow(now, notes.live()));
     let measured = tokio::select! {
-        measured = load.run(show, &interrupted) => measured,
-        () = twice(&mut interrupt, &interrupted, &notes) => Err(RunFault::Interrupted),
+        measured = load.run(show, &interrupted) => Some(measured),
+        () = twice(&mut interrupt, &interrupted, &notes) => None,
     };
     // It ends with the one who tells.
     follow.await?;
     let measured = match measured {
-        Err(RunFault::Interrupted) => return Ok(Exit::Interrupted),
-        measured => measured?,
+        None => return Ok(Exit::Interrupted),
+        Some(Err(fault @ RunFault::Interrupted)) => {
+            notes.say(&fault.to_string());
+            return Ok(Exit::Interrupted);
+        }
+        Some(measured) => measured?,
     };
     let spawned = options.which.spawn.then(spawn::raised);
     let document = stats::document(&plan, facts, environment::read(open_files, spawned), &measured, &rules);
-    tell::tell(&document, global.json, outputs, &mut interrupt).await
+    tell::tell(&document, outputs, &mut interrupt).await
 }
 
 /// Ends the run before its time at the first Ctrl-C, and returns at the second.
 async fn twice(interrupt: &mut Interrupt, interrupted: &Shutdown, notes: &Notes) {
     interrupt.come().await;
     interrupted.begin();
-    notes.say("interrupted: it ends when what is on its way has come; once more ends it at once");
+    notes.say("interrupted: the run ends when what is on its way has come; once more ends it at once");
     interrupt.come().await;
 }
 

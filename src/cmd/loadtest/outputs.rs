@@ -1,7 +1,7 @@
 //! Where a run is reported, opened before it starts: a report that cannot be written is known before, not after. Until
 //! there is something to write, an earlier report stays as it is.
 //!
-//! A report may go to a pipe, which has nobody to read it yet or no more: nothing else is held up by that.
+//! `-` is stdout, which takes one document: it has that instead of the summary. A report may go to a pipe, which has nobody to read it yet or no more: nothing else is held up by that.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -16,9 +16,19 @@ use crate::cli::loadtest::Verdict;
 use crate::loadtest::Document;
 use crate::loadtest::report::{html, markdown};
 
-/// The files that were asked for.
+/// What goes to stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Printed {
+    Summary,
+    Json,
+    Markdown,
+    Report,
+}
+
+/// What was asked for.
 #[derive(Debug)]
 pub struct Outputs {
+    pub printed: Printed,
     markdown: Option<Output>,
     report: Option<Output>,
 }
@@ -37,12 +47,13 @@ impl Outputs {
     ///
     /// # Errors
     /// A file that cannot be written, by its name; the same one twice, as [`clap::Error`].
-    pub async fn open(asked: &Verdict) -> anyhow::Result<Self> {
+    pub async fn open(asked: &Verdict, json: bool) -> anyhow::Result<Self> {
         let open = async |path: &Option<PathBuf>| match path {
-            Some(path) => Output::open(path).await.map(Some),
-            None => Ok(None),
+            Some(path) if !is_stdout(path) => Output::open(path).await.map(Some),
+            _ => Ok(None),
         };
-        let opened = Self { markdown: open(&asked.markdown).await?, report: open(&asked.report).await? };
+        let printed = Printed::of(asked, json)?;
+        let opened = Self { printed, markdown: open(&asked.markdown).await?, report: open(&asked.report).await? };
         if let (Some(markdown), Some(report)) = (&opened.markdown, &opened.report)
             && is_one(&markdown.metadata()?, &report.metadata()?)
         {
@@ -62,6 +73,26 @@ impl Outputs {
         let (markdown, report) = tokio::join!(markdown, report);
         markdown.and(report)
     }
+}
+
+impl Printed {
+    fn of(asked: &Verdict, json: bool) -> Result<Self, clap::Error> {
+        let to_stdout = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_stdout);
+        let asked = [
+            (json, Self::Json),
+            (to_stdout(&asked.markdown), Self::Markdown),
+            (to_stdout(&asked.report), Self::Report),
+        ];
+        let mut asked = asked.into_iter().filter_map(|(is_asked, printed)| is_asked.then_some(printed));
+        match (asked.next(), asked.next()) {
+            (printed, None) => Ok(printed.unwrap_or(Self::Summary)),
+            _ => Err(conflict("stdout takes one document: say one of --json, --markdown - and --report -")),
+        }
+    }
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path == "-"
 }
 
 async fn write(output: Option<Output>, text: impl FnOnce() -> String) -> anyhow::Result<()> {
@@ -129,7 +160,28 @@ mod tests {
 
     async fn open(markdown: &Path, report: &Path) -> anyhow::Result<Outputs> {
         let line = format!("--markdown {} --report {}", markdown.display(), report.display());
-        Outputs::open(&typed(&line).0.verdict).await
+        Outputs::open(&typed(&line).0.verdict, false).await
+    }
+
+    #[tokio::test]
+    async fn stdout_takes_one_document() {
+        let printed = async |line: &str| {
+            let (options, global) = typed(line);
+            Outputs::open(&options.verdict, global.json).await.map(|outputs| outputs.printed)
+        };
+        for (line, expected) in [
+            ("", Printed::Summary),
+            ("--json", Printed::Json),
+            ("--markdown -", Printed::Markdown),
+            ("--report - --markdown /dev/null", Printed::Report),
+        ] {
+            assert_eq!(printed(line).await.unwrap(), expected, "{line}");
+        }
+        for line in ["--json --report -", "--markdown - --report -"] {
+            let fault = printed(line).await.unwrap_err().downcast::<clap::Error>().unwrap();
+            assert!(fault.exit_code() == 2 && fault.to_string().contains("stdout takes one document"), "{fault}");
+        }
+        assert!(!Path::new("-").exists());
     }
 
     #[tokio::test]

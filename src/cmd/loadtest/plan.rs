@@ -31,8 +31,16 @@ const SEED_BITS: u32 = 53;
 #[derive(Debug)]
 pub struct Checked {
     pub plan: Plan,
-    /// The file that is replayed, and how many times faster than it once was.
-    replay: Option<(String, f64)>,
+    replay: Option<Replayed>,
+}
+
+/// The file that is replayed.
+#[derive(Debug)]
+struct Replayed {
+    name: String,
+    /// How many times faster than it once was.
+    speed: f64,
+    left_out: u64,
 }
 
 /// Checks everything that no server needs to be asked about.
@@ -45,8 +53,9 @@ pub fn checked(options: &Options, global: &Global) -> anyhow::Result<Checked> {
     let mode = mode(load)?;
     let (schedule, crowd, replay) = match &load.replay {
         Some(path) => {
-            let Replay { lines, users, speed } = replayed(path, load)?;
-            (Schedule::Replay(lines), Crowd::of_replay(load, users), Some((path.display().to_string(), speed)))
+            let Replay { lines, users, speed, left_out } = replayed(path, load)?;
+            let replayed = Replayed { name: path.display().to_string(), speed, left_out };
+            (Schedule::Replay(lines), Crowd::of_replay(load, users), Some(replayed))
         }
         None => (even(load)?, Crowd::of(load).map_err(conflict)?, None),
     };
@@ -93,8 +102,9 @@ impl Checked {
                 Schedule::Even { rate, .. } => Some(*rate),
                 Schedule::Replay(_) => None,
             },
-            replay: self.replay.as_ref().map(|(name, _)| name.clone()),
-            speed: self.replay.as_ref().map(|(_, speed)| *speed),
+            replay: self.replay.as_ref().map(|replay| replay.name.clone()),
+            speed: self.replay.as_ref().map(|replay| replay.speed),
+            left_out: self.replay.as_ref().map_or(0, |replay| replay.left_out),
             duration_s: plan.length().as_secs_f64(),
             warmup_s: plan.warmup.as_secs_f64(),
             settle_s: plan.settle.as_secs_f64(),
@@ -281,9 +291,9 @@ mod tests {
             ("--subscribe-header a:b", "how lumen is spoken to is known"),
             ("--payload-bytes 4097", "lumen takes contents of 4096 bytes at most, and --payload-bytes is 4097"),
             ("--audience 5", "--audience is the users of a message with --mode audience"),
-            ("--rate 1/h --duration 1s", "--rate 0.0002777777777777778/s for --duration 1s is not one message"),
+            ("--rate 1/h --duration 1s", "--rate 1/h for --duration 1s is not one message"),
             ("--rate 10000/s --duration 10h", "--rate 10000/s for --duration 10h is over 100000000 messages"),
-            ("--ramp 1/h --streams 11", "--ramp 0.0002777777777777778/s opens 11 streams in over 10h"),
+            ("--ramp 1/h --streams 11", "--ramp 1/h opens 11 streams in over 10h"),
             ("--warmup 30s", "--warmup 30s leaves nothing to measure of a run that sends for 30.0 s"),
             ("--streams 3 --users 2 --devices 2", "2 users with 2 devices each are 4 streams"),
             ("--scenario crash", "--scenario crash ends the server"),
@@ -311,6 +321,7 @@ mod tests {
         assert_eq!((facts.speed, facts.rate_per_s, facts.duration_s), (Some(20.0), None, 10.0));
         assert!(facts.replay.unwrap().ends_with("messages"));
         let cut = checked("--speed 15").unwrap();
+        assert_eq!((fits.facts("lumen", "http://a").left_out, cut.facts("lumen", "http://a").left_out), (0, 1));
         assert_eq!((cut.plan.messages(), cut.plan.length()), (2, Duration::from_secs_f64(100.0 / 15.0)));
         std::fs::write(&path, "1 2 100\n2 1\n").unwrap();
         let faulty = format!("{:#}", checked("").unwrap_err());

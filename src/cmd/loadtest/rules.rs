@@ -20,7 +20,7 @@ pub fn read(asked: &Verdict) -> anyhow::Result<Rules> {
             let rules = asked.max_regress.iter().map(|text| text.parse().map_err(|fault| faulty(format!("{fault}"))));
             let rules = rules.collect::<Result<Vec<_>, _>>()?;
             let name = || format!("{} cannot be compared with", path.display());
-            let base = Base::read(&fs::read_to_string(path).with_context(name)?).with_context(name)?;
+            let base = Base::read(&fs::read(path).with_context(name)?).with_context(name)?;
             Some(Comparison::new(base, rules).with_context(name)?)
         }
     };

@@ -1,23 +1,20 @@
 //! What came of a run: its reports, its document or summary, and the exit code of its verdict.
 
-use super::outputs::Outputs;
+use super::outputs::{Outputs, Printed};
 use super::summary;
 use crate::cmd::term::{self, ClosedPipe, Interrupt, Out};
 use crate::exit::Exit;
 use crate::loadtest::Document;
 use crate::loadtest::report::document::Verdict;
+use crate::loadtest::report::{html, markdown, words};
 
 /// Tells it everywhere. Whatever cannot be told, the verdict's exit code stands; only a run that passed fails by it.
 ///
 /// # Errors
 /// The document cannot be written as JSON.
-pub async fn tell(
-    document: &Document,
-    json: bool,
-    outputs: Outputs,
-    interrupt: &mut Interrupt,
-) -> anyhow::Result<Exit> {
-    let lines = lines(document, json)?;
+pub async fn tell(document: &Document, outputs: Outputs, interrupt: &mut Interrupt) -> anyhow::Result<Exit> {
+    let printed_as = outputs.printed;
+    let lines = lines(document, printed_as)?;
     // At the same time: whoever reads the one may be gone or read no further, and the other is told all the same.
     let written = async { outputs.write(document).await.inspect_err(term::failure).is_ok() };
     let printed = async { print(&lines).await.inspect_err(term::failure).is_ok() };
@@ -28,7 +25,7 @@ pub async fn tell(
         // Nor does that keep it from ending.
         () = interrupt.come() => return Ok(Exit::Interrupted),
     };
-    if let Some(line) = last_line(document, json) {
+    if let Some(line) = last_line(document, printed_as == Printed::Summary) {
         term::fault(line);
     }
     Ok(match exit(document.verdict) {
@@ -37,8 +34,14 @@ pub async fn tell(
     })
 }
 
-fn lines(document: &Document, json: bool) -> anyhow::Result<Vec<String>> {
-    Ok(if json { vec![serde_json::to_string(document)?] } else { summary::lines(document, &Out::stdout()) })
+fn lines(document: &Document, printed: Printed) -> anyhow::Result<Vec<String>> {
+    Ok(match printed {
+        Printed::Summary => summary::lines(document, &Out::stdout()),
+        Printed::Json => vec![serde_json::to_string(document)?],
+        // Whose last line ends by itself.
+        Printed::Markdown => vec![markdown::page(document).trim_end().to_owned()],
+        Printed::Report => vec![html::page(document).trim_end().to_owned()],
+    })
 }
 
 async fn print(lines: &[String]) -> anyhow::Result<()> {
@@ -52,12 +55,13 @@ async fn print(lines: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What stderr has to say of a run that was not good enough. A summary says itself what was missed.
-fn last_line(document: &Document, json: bool) -> Option<String> {
+/// What stderr has to say of a run that was not good enough. A summary says itself what was missed, and why it is void.
+fn last_line(document: &Document, summary: bool) -> Option<String> {
     let why = document.reasons.join("; ");
     match document.verdict {
-        Verdict::Void => Some(format!("the run is void: {why}")),
-        Verdict::Missed if json => Some(format!("the run missed what was asked of it: {why}")),
+        Verdict::Void if !summary => Some(format!("the run is void: {why}")),
+        Verdict::Void => Some(format!("the run is void: {}", words::judgement(document))),
+        Verdict::Missed if !summary => Some(format!("the run missed what was asked of it: {why}")),
         Verdict::Missed | Verdict::Passed | Verdict::Interrupted => None,
     }
 }
@@ -86,7 +90,7 @@ mod tests {
 
     fn ends(mut document: Document, interrupted: bool) -> (u8, Option<String>, Option<String>) {
         (document.verdict, document.reasons) = verdict(&document, interrupted);
-        (exit(document.verdict) as u8, last_line(&document, true), last_line(&document, false))
+        (exit(document.verdict) as u8, last_line(&document, false), last_line(&document, true))
     }
 
     #[test]
@@ -99,7 +103,8 @@ mod tests {
         assert_eq!(ends(document.clone(), true), (130, None, None));
         document.thresholds.retain(|judged| judged.held);
         let (code, json, summary) = ends(document.clone(), false);
-        assert_eq!((code, &json), (1, &summary));
+        assert_eq!(summary.unwrap(), "the run is void: the generator was late: the figures say nothing of the server");
+        assert_eq!(code, 1);
         assert!(json.unwrap().starts_with("the run is void: the generator had no time left"));
         document.generator.busy.clear();
         assert_eq!(ends(document, false), (0, None, None));

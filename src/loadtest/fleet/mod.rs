@@ -20,9 +20,9 @@ use super::tally::Tally;
 use super::timeline::Timeline;
 use orders::Told;
 
-mod answer;
 #[cfg(test)]
 mod by_hand;
+mod opening;
 pub mod orders;
 mod stream;
 mod witness;

@@ -9,13 +9,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, sleep_until, timeout};
+use tracing::debug;
 
 use super::Shared;
-use super::answer;
+use super::opening::{self, OpeningFault};
 use super::orders::Told;
 use super::witness::Witness;
 use crate::loadtest::dice;
+use crate::loadtest::link::answer::{self, AnswerFault};
 use crate::loadtest::link::body::Body;
+use crate::loadtest::link::head::Head;
 use crate::loadtest::link::{Link, LinkFault, READ_BYTES, request};
 use crate::loadtest::measured::Track;
 use crate::loadtest::profile::{Heard, Seat};
@@ -85,6 +88,11 @@ impl Stream {
             let end = self.connection().await;
             if !matches!(end, End::Over) {
                 self.witness.closed(&self.shared, Instant::now());
+            }
+            match &end {
+                End::Lost { why, .. } | End::Failed(why) => debug!(stream = self.number, fault = why, "a stream ended"),
+                End::Storm => debug!(stream = self.number, "a stream was cut by the storm"),
+                End::Over => {}
             }
             match end {
                 End::Over => return self.witness.into_track(),
@@ -175,30 +183,19 @@ impl Stream {
             Err(fault) => return Err(lost(fault.to_string())),
         };
         link.send(&request::bytes(&ask)).await.map_err(|fault| lost(format!("the request was cut: {fault}")))?;
-        let mut bytes = Vec::new();
-        loop {
-            let read = link.read(READ_BYTES, |read| {
-                bytes.extend_from_slice(read);
-                read.len()
-            });
-            match read.await {
-                Ok(0) => return Err(lost("the connection ended before its answer".to_owned())),
-                Ok(_) => {}
-                Err(fault) => return Err(lost(format!("the connection broke before its answer: {fault}"))),
-            }
-            match answer::read(&bytes) {
-                Ok(None) => {}
-                Ok(Some(head)) => {
-                    let now = Instant::now();
-                    if let Some(wanted) = self.wanted.take() {
-                        record(&mut self.shared.tally.histograms().all.connect, now.saturating_duration_since(wanted));
-                    }
-                    let early = bytes.split_off(head.bytes);
-                    return Ok((link, Reading::new(head.body, early, now)));
-                }
-                Err(fault) => return Err(End::Failed(fault.to_string())),
-            }
+        let answered = answer::head(&mut link).await;
+        let (head, early) = answered.map_err(|fault| match fault {
+            AnswerFault::Ended | AnswerFault::Broken(_) => lost(fault.to_string()),
+            AnswerFault::Head(_) | AnswerFault::Body(_) => End::Failed(fault.to_string()),
+        })?;
+        let now = Instant::now();
+        if let Err(fault) = opening::check(&head) {
+            return Err(End::Failed(refused(&fault, &mut link, &head, &early).await));
         }
+        if let Some(wanted) = self.wanted.take() {
+            record(&mut self.shared.tally.histograms().all.connect, now.saturating_duration_since(wanted));
+        }
+        Ok((link, Reading::new(head.body, early, now)))
     }
 
     /// What came in one piece with the head.
@@ -339,6 +336,18 @@ impl Stream {
             Heard::Other => {}
         }
         None
+    }
+}
+
+/// Why an answer opens no stream, with what a refusal says beside its status, if that comes soon.
+async fn refused(fault: &OpeningFault, link: &mut Link, head: &Head, early: &[u8]) -> String {
+    let told = match fault {
+        OpeningFault::Status(_) => timeout(SECOND, answer::rest(link, head, early)).await.ok(),
+        OpeningFault::Type(_) | OpeningFault::Encoded(_) => None,
+    };
+    match told {
+        Some(Ok(answer)) => OpeningFault::Status(answer.told).to_string(),
+        _ => fault.to_string(),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::{self, InvalidMessage};
 
+pub mod answer;
 pub mod body;
 pub mod head;
 pub mod request;

@@ -1,18 +1,17 @@
 //! The connections that publish: kept from one message to the next, and so many under way at most.
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::answer::{self, Answer};
-use crate::loadtest::link::head::HeadFault;
+use crate::loadtest::link::answer::{self, Answer, AnswerFault};
 use crate::loadtest::link::{Link, LinkFault, Target};
 
 /// The connections of a run. The pacing thread writes to them, the publisher reads the answers.
 pub struct Lines {
     target: Target,
+    most: usize,
     places: Arc<Semaphore>,
     /// Those on which nothing is under way, the one used last at the end.
     idle: Mutex<Vec<Link>>,
@@ -41,18 +40,19 @@ pub struct Line {
 pub enum AskFault {
     #[error("no connection: {0}")]
     NoLink(#[from] LinkFault),
-    #[error("cut before the answer")]
-    Cut(#[from] io::Error),
     #[error(transparent)]
-    Head(#[from] HeadFault),
-    #[error("its answer is not chunked as HTTP has it")]
-    Body,
+    NoAnswer(#[from] AnswerFault),
 }
 
 impl Lines {
     /// So many requests at a time: each is a connection, and that a descriptor.
     pub fn new(target: Target, places: usize) -> Self {
-        Self { target, places: Arc::new(Semaphore::new(places)), idle: Mutex::default() }
+        Self { target, most: places, places: Arc::new(Semaphore::new(places)), idle: Mutex::default() }
+    }
+
+    /// Requests that have no answer yet.
+    pub fn under_way(&self) -> usize {
+        self.most - self.places.available_permits()
     }
 
     /// Leave for a request, if that can be had at once.
@@ -88,9 +88,9 @@ impl Lines {
             Some(line) => line,
             None => Line { link: self.link().await?, taken: 0 },
         };
-        link.send(&request[taken..]).await?;
-        let (answer, keeps) = answer::read(&mut link).await?;
-        if keeps {
+        link.send(&request[taken..]).await.map_err(AnswerFault::Broken)?;
+        let answer = answer::read(&mut link).await?;
+        if answer.keeps {
             self.waiting().push(link);
         }
         Ok(answer)
@@ -190,8 +190,8 @@ mod tests {
             ),
             ("HTTP/1.1 400 Bad\r\n\r\nwhy", "Ok(\"400 Bad: why\")", 0),
             ("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "Ok(\"204 No Content\")", 0),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "Err(\"cut before the answer\")", 0),
-            ("HTTP/1.1 200", "Err(\"cut before the answer\")", 0),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "Err(\"the connection ended before its answer\")", 0),
+            ("HTTP/1.1 200", "Err(\"the connection ended before its answer\")", 0),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno",
                 "Err(\"its answer is not chunked as HTTP has it\")",

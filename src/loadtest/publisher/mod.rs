@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tracing::debug;
 
 use super::awaited::Awaited;
 use super::busy::Thread;
 use super::fleet::orders::Told;
+use super::link::answer::AnswerFault;
 use super::measured::Sent;
 use super::pace::{self, Letter, Letters};
 use super::plan::Plan;
@@ -24,7 +26,6 @@ use super::tally::{Tally, record};
 use super::timeline::Timeline;
 use lines::{AskFault, Begun, Line, Lines, Place};
 
-mod answer;
 pub mod lines;
 
 /// How long an answer is waited for.
@@ -135,7 +136,11 @@ impl Post {
             while posts.try_join_next().is_some() {}
         }
         // What is still tried will not be known to have come.
+        let unanswered = self.lines.under_way() as u64;
         posts.shutdown().await;
+        if unanswered > 0 {
+            reason::note(&mut self.outcome().refusals, "not answered when the run was over".to_owned(), unanswered);
+        }
         std::mem::take(&mut *self.outcome())
     }
 
@@ -174,6 +179,7 @@ impl Post {
                     break;
                 }
                 Err(refused) => {
+                    debug!(message, fault = refused.why, again = refused.again, "a message was refused");
                     reason::note(&mut self.outcome().refusals, refused.why, 1);
                     if !refused.again {
                         break;
@@ -222,8 +228,8 @@ impl Post {
                 let again = match &fault {
                     // Where nothing was sent, nothing can be there twice.
                     AskFault::NoLink(fault) => !fault.is_final(),
-                    AskFault::Cut(_) => resends,
-                    AskFault::Head(_) | AskFault::Body => false,
+                    AskFault::NoAnswer(AnswerFault::Ended | AnswerFault::Broken(_)) => resends,
+                    AskFault::NoAnswer(AnswerFault::Head(_) | AnswerFault::Body(_)) => false,
                 };
                 (fault.to_string(), again)
             }

@@ -55,7 +55,7 @@ pub enum Verdict {
     Passed,
     /// A threshold did not.
     Missed,
-    /// The generator itself was the bottleneck: the figures say nothing of the server.
+    /// The generator was late, or had no time: the figures say nothing of the server.
     Void,
     /// Ended before its time.
     Interrupted,
@@ -101,6 +101,9 @@ pub struct PlanFacts {
     /// Of a replay: the file's name and its speed.
     pub replay: Option<String>,
     pub speed: Option<f64>,
+    /// Of a replay: messages of the file that come later than the run takes.
+    #[serde(default)]
+    pub left_out: u64,
     pub duration_s: f64,
     pub warmup_s: f64,
     pub settle_s: f64,

@@ -17,6 +17,10 @@ pub fn page(document: &Document) -> String {
     page += &thresholds(document);
     page += &latencies(document);
     page += &format!("\n**Ledger:** {}.\n", markdown(&words::joined(&counted)));
+    let recovery = words::recovery(document);
+    if !recovery.is_empty() {
+        page += &format!("\n**Recovery:** {}.\n", markdown(&words::joined(&recovery)));
+    }
     page += &details(document);
     page
 }
@@ -64,7 +68,6 @@ fn details(document: &Document) -> String {
         list(&words::acts(document)),
         line("streams", &words::streams(document)),
         line("rates", &words::rates(document)),
-        line("recovery", &words::recovery(document)),
         line("server", &words::server(document)),
         line("generator", &words::generator(document)),
         reasons("refused", words::frequent(&document.refusals)),

@@ -10,4 +10,4 @@ pub mod sample;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
-mod words;
+pub mod words;

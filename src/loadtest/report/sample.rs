@@ -115,6 +115,7 @@ fn plan() -> PlanFacts {
         rate_per_s: Some(500.0),
         replay: None,
         speed: None,
+        left_out: 0,
         duration_s: 30.0,
         warmup_s: 2.0,
         settle_s: 10.0,

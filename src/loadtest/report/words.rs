@@ -8,6 +8,12 @@ use crate::loadtest::figures::{Unit, shown};
 /// A value and what it is of: `5,031` `descriptors at the most`.
 pub type Fact = (String, String);
 
+/// Threads of the generator that are told by name.
+const BUSIEST: usize = 4;
+
+/// With fewer, memory a stream is no stream's.
+const STREAMS_THAT_TELL: u32 = 100;
+
 /// The order in which latencies are told, and their names for people.
 const LATENCIES: [(&str, &str); 8] = [
     ("delivery", "delivery"),
@@ -53,7 +59,7 @@ pub fn judgement(document: &Document) -> String {
     match (document.verdict, missed) {
         // No threshold is needed for that.
         (Verdict::Missed, 0) => document.reasons.first().map_or("it proves nothing", |reason| what(reason)).to_owned(),
-        (Verdict::Void, _) => "the generator was the bottleneck: the figures say nothing of the server".to_owned(),
+        (Verdict::Void, _) => "the generator was late: the figures say nothing of the server".to_owned(),
         (Verdict::Interrupted, _) => "ended before its time: the figures are of what was done".to_owned(),
         (_, 0) => format!("all {all} thresholds held"),
         (_, missed) => format!("{missed} of {all} thresholds did not hold"),
@@ -101,8 +107,12 @@ pub fn run(plan: &PlanFacts) -> String {
         Some(users) => format!("{} of {} users", plan.mode, count(users.into())),
         None => plan.mode.clone(),
     };
-    let (streams, users) = (count(plan.streams.into()), count(plan.users.into()));
-    format!("{}, {mode}, {streams} streams of {users} users, {}", plan.scenario, schedule(plan))
+    let (streams, users) = (several(plan.streams, "stream"), several(plan.users, "user"));
+    format!("{}, {mode}, {streams} of {users}, {}", plan.scenario, schedule(plan))
+}
+
+fn several(number: u32, one: &str) -> String {
+    format!("{} {one}{}", count(number.into()), if number == 1 { "" } else { "s" })
 }
 
 fn schedule(plan: &PlanFacts) -> String {
@@ -128,7 +138,7 @@ pub fn plan(plan: &PlanFacts) -> Vec<Fact> {
         fact("server", format!("{} ({})", plan.url, plan.profile)),
         fact("scenario", [Some(plan.scenario.clone()), share, ttl].into_iter().flatten().collect()),
         fact("mode", plan.mode.clone() + &mode),
-        fact("streams", format!("{} of {} users", count(plan.streams.into()), count(plan.users.into()))),
+        fact("streams", format!("{} of {}", count(plan.streams.into()), several(plan.users, "user"))),
         fact("opened at", Unit::PerSecond.shown(plan.ramp_per_s)),
         fact("messages", format!("{}, {}", count(plan.messages.into()), schedule(plan))),
         fact("payload", bytes(plan.payload_bytes as f64)),
@@ -262,7 +272,8 @@ pub fn server(document: &Document) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
     facts.extend(server.cpu_us_a_delivery.map(|cpu| (Unit::Time.shown(cpu), "of CPU a delivery".to_owned())));
     facts.extend(server.cpu_share.map(|cpu| (share(cpu), "of one CPU".to_owned())));
-    facts.extend(server.rss_a_stream.map(|memory| (bytes(memory), "a stream".to_owned())));
+    let a_stream = server.rss_a_stream.filter(|_| tells_memory(document));
+    facts.extend(a_stream.map(|memory| (bytes(memory), "a stream".to_owned())));
     facts.push((bytes(server.peak_rss_bytes as f64), "at the most".to_owned()));
     facts.extend(server.peak_descriptors.map(|number| (count(number), "descriptors at the most".to_owned())));
     facts
@@ -272,14 +283,24 @@ pub fn generator(document: &Document) -> Vec<Fact> {
     let generator = &document.generator;
     let mut facts: Vec<Fact> = Vec::new();
     facts.extend(generator.cpu_us_a_delivery.map(|cpu| (Unit::Time.shown(cpu), "of CPU a delivery".to_owned())));
-    facts.extend([
-        (bytes(generator.rss_a_stream as f64), "a stream".to_owned()),
-        (bytes(generator.peak_rss_bytes as f64), "at the most".to_owned()),
-    ]);
+    let a_stream = Some(generator.rss_a_stream as f64).filter(|_| tells_memory(document));
+    facts.extend(a_stream.map(|memory| (bytes(memory), "a stream".to_owned())));
+    facts.push((bytes(generator.peak_rss_bytes as f64), "at the most".to_owned()));
     let mut busy: Vec<(&String, &f64)> = generator.busy.iter().collect();
     busy.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    facts.extend(busy.into_iter().map(|(thread, busy)| (share(*busy), format!("busy ({thread})"))));
+    let named = busy.iter().take(BUSIEST).map(|(thread, busy)| (share(**busy), format!("busy ({thread})")));
+    facts.extend(named);
+    facts.extend(
+        busy.get(BUSIEST).map(|(_, most)| {
+            (share(**most), format!("or less ({} threads more)", count((busy.len() - BUSIEST) as u64)))
+        }),
+    );
     facts
+}
+
+/// What a process takes at any rate hides what a few streams take.
+fn tells_memory(document: &Document) -> bool {
+    document.plan.streams >= STREAMS_THAT_TELL
 }
 
 /// How streams that were lost came back.

@@ -1,11 +1,10 @@
-//! What a server answers to a message: read to its end, so that the connection serves the next.
+//! An answer, read to its end, so that its connection serves the next request.
 
 use std::io;
 
-use super::lines::AskFault;
-use crate::loadtest::link::body::Body;
-use crate::loadtest::link::head::{self, Head};
-use crate::loadtest::link::{Link, READ_BYTES};
+use super::body::{Body, BodyFault};
+use super::head::{self, Head, HeadFault};
+use super::{Link, READ_BYTES};
 use crate::loadtest::reason;
 
 /// What is kept of an answer: a problem of ordinary length. The rest is read and let go.
@@ -15,6 +14,21 @@ pub struct Answer {
     pub status: u16,
     /// `503 Service Unavailable`, and what it says beside.
     pub told: String,
+    /// Whether another request may follow on its connection.
+    pub keeps: bool,
+}
+
+/// Why there is no answer, or no whole one.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerFault {
+    #[error("the connection ended before its answer")]
+    Ended,
+    #[error("the connection broke before its answer: {0}")]
+    Broken(#[from] io::Error),
+    #[error(transparent)]
+    Head(#[from] HeadFault),
+    #[error(transparent)]
+    Body(#[from] BodyFault),
 }
 
 impl Answer {
@@ -28,28 +42,20 @@ impl Answer {
     }
 }
 
-/// Reads an answer, and tells whether the connection serves another.
+/// Reads an answer.
 ///
 /// # Errors
-/// [`AskFault`] where none came, or no whole one.
-pub async fn read(link: &mut Link) -> Result<(Answer, bool), AskFault> {
+/// [`AnswerFault`].
+pub async fn read(link: &mut Link) -> Result<Answer, AnswerFault> {
     let (head, early) = head(link).await?;
-    let mut reading = Reading { body: head.body, kept: Vec::new() };
-    reading.take(&early)?;
-    while reading.body != Body::Ended {
-        let read = link.read(READ_BYTES, |bytes| reading.take(bytes).map(|()| bytes.len()));
-        match read.await?? {
-            0 if reading.body == Body::UntilClose => break,
-            0 => return Err(cut()),
-            _ => {}
-        }
-    }
-    let told = format!("{}{}", head.status(), said(&reading.kept));
-    Ok((Answer { status: head.status, told }, head.keeps))
+    rest(link, &head, &early).await
 }
 
-/// The head, and what came in one piece with it.
-async fn head(link: &mut Link) -> Result<(Head, Vec<u8>), AskFault> {
+/// Reads an answer's head; with it comes what came of the body in one piece with it.
+///
+/// # Errors
+/// [`AnswerFault`].
+pub async fn head(link: &mut Link) -> Result<(Head, Vec<u8>), AnswerFault> {
     let mut bytes = Vec::new();
     loop {
         let read = link.read(READ_BYTES, |read| {
@@ -57,7 +63,7 @@ async fn head(link: &mut Link) -> Result<(Head, Vec<u8>), AskFault> {
             read.len()
         });
         if read.await? == 0 {
-            return Err(cut());
+            return Err(AnswerFault::Ended);
         }
         if let Some(head) = head::read(&bytes)? {
             let early = bytes.split_off(head.bytes);
@@ -66,8 +72,23 @@ async fn head(link: &mut Link) -> Result<(Head, Vec<u8>), AskFault> {
     }
 }
 
-fn cut() -> AskFault {
-    AskFault::Cut(io::ErrorKind::UnexpectedEof.into())
+/// Reads what follows a head.
+///
+/// # Errors
+/// [`AnswerFault`].
+pub async fn rest(link: &mut Link, head: &Head, early: &[u8]) -> Result<Answer, AnswerFault> {
+    let mut reading = Reading { body: head.body, kept: Vec::new() };
+    reading.take(early)?;
+    while reading.body != Body::Ended {
+        let read = link.read(READ_BYTES, |bytes| reading.take(bytes).map(|()| bytes.len()));
+        match read.await?? {
+            0 if reading.body == Body::UntilClose => break,
+            0 => return Err(AnswerFault::Ended),
+            _ => {}
+        }
+    }
+    let told = format!("{}{}", head.status(), said(&reading.kept));
+    Ok(Answer { status: head.status, told, keeps: head.keeps })
 }
 
 /// A body while it is read.
@@ -77,13 +98,12 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), AskFault> {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), BodyFault> {
         let kept = &mut self.kept;
-        let taken = self.body.take(bytes, |piece| {
+        self.body.take(bytes, |piece| {
             let room = KEPT_BYTES - kept.len();
             kept.extend_from_slice(&piece[..room.min(piece.len())]);
-        });
-        taken.map_err(|_| AskFault::Body)
+        })
     }
 }
 
