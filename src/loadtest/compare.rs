@@ -48,8 +48,8 @@ pub enum BaseFault {
     #[error("its version is {0}, and this lumen reads version {VERSION}: make it anew with this one")]
     Version(u64),
     #[error(
-        "its run was void, since the generator was late, and its figures say nothing of the server: make it anew, with a \
-         lower --rate, fewer --streams or on another machine"
+        "its run was void, since the generator was late or had no time, and its figures say nothing of the server: make it \
+         anew, with a lower --rate, fewer --streams or on another machine"
     )]
     Void,
     #[error("its run was interrupted, and its figures are of a part of it: make it anew, and let it end")]

@@ -26,8 +26,8 @@ pub fn generator(measured: &Measured, delivered: u64) -> GeneratorFacts {
 }
 
 /// Of a server that was not to be seen at a moment, what needs that moment is not told; nor its CPU a delivery, where all of
-/// it was too little to be counted. All its CPU from the first message
-/// until all was settled made all deliveries; its share of a CPU is of the time alone in which messages were sent.
+/// it was too little to be counted. All its CPU from the first message until all was settled made all deliveries; its share
+/// of a CPU is of the time alone in which messages were sent.
 pub fn server(server: &ServerUse, measured: &Measured, delivered: u64) -> ServerFacts {
     let ServerUse { before_streams, all_open, published, end, .. } = *server;
     let between = |from: Option<ServerNow>, to: Option<ServerNow>, of: fn(ServerNow) -> u64| {
@@ -55,7 +55,7 @@ pub fn notes(measured: &Measured) -> Vec<String> {
     } else if !generator.unseen.is_empty() {
         format!(
             "how busy the generator's threads were ({}) is not known, since this system does not tell it in \
-             /proc/…/schedstat: that the generator was the bottleneck would not be noticed",
+             /proc/…/schedstat: that the generator had no time would not be noticed",
             generator.unseen.join(", ")
         )
     } else {
@@ -64,12 +64,12 @@ pub fn notes(measured: &Measured) -> Vec<String> {
     vec![note]
 }
 
-/// What was done to the server and its streams. Tokens end without anybody's doing: that is told where the first stream was
-/// lost.
+/// What was done to the server and its streams. Tokens end without anybody's doing: of those it is told when the first
+/// stream was lost.
 pub fn acts(plan: &Plan, measured: &Measured) -> Vec<ActFact> {
     let ended = matches!(plan.scenario, Scenario::Expire { .. }).then(|| {
         let lost = measured.tracks.iter().flat_map(|track| &track.lost).filter(|lost| lost.started()).min();
-        lost.map(|at| Act { at: *at, what: "the first token ended".to_owned() })
+        lost.map(|at| Act { at: *at, what: "the first stream was lost".to_owned() })
     });
     ended.flatten().iter().chain(&measured.acts).map(act).collect()
 }

@@ -131,7 +131,13 @@ fn wait(timeline: &Timeline, due: Duration, ahead: Duration, stopped: &AtomicBoo
 mod tests {
     use std::cell::RefCell;
 
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::loadtest::fleet::Shared;
+    use crate::loadtest::fleet::by_hand::shared;
+    use crate::loadtest::link::Target;
 
     /// What is done, in its order, for so many messages of which `last` is waited for in vain.
     fn done(messages: u32, last: Option<u32>) -> String {
@@ -149,6 +155,29 @@ mod tests {
             true
         });
         done.into_inner().join(", ")
+    }
+
+    #[tokio::test]
+    async fn what_is_due_goes_at_once_where_a_connection_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target { addresses: Arc::new([listener.local_addr().unwrap()]), tls: None };
+        let server = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut came = vec![0; 4 * 1024];
+            let first = socket.read(&mut came).await.unwrap();
+            socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            (socket.read(&mut came[first..]).await.unwrap(), came[first..].starts_with(b"POST /api/v1/notifications "))
+        });
+        let lines = Arc::new(Lines::new(target, 2));
+        lines.ask(b"POST / HTTP/1.1\r\n\r\n", None).await.unwrap();
+        let Shared { plan, profile, timeline, .. } = shared();
+        timeline.begin_at(Instant::now());
+        let (pacer, mut letters) = Pacer::launch(plan, profile, timeline, lines).unwrap();
+        let letter = letters.recv().await.unwrap();
+        let (length, is_it) = server.await.unwrap();
+        assert!(letter.message == 0 && letter.begun.is_some() && is_it);
+        assert_eq!(letter.request.unwrap().len(), length);
+        pacer.stop();
     }
 
     #[test]

@@ -367,12 +367,13 @@ impl Run {
 
     async fn halt(self) -> Halted {
         let account = self.account.close();
-        self.orders.send_modify(|orders| orders.end = true);
-        let Self { plan, fleet, publisher, pacer, disturbance, .. } = self;
+        let Self { plan, orders, fleet, publisher, pacer, disturbance, .. } = self;
         let ended = spawn_blocking(move || {
+            // First of all, so that nothing goes that nobody notes.
             if let Some(pacer) = pacer {
                 pacer.stop();
             }
+            orders.send_modify(|orders| orders.end = true);
             (fleet.end(plan.streams), publisher.end())
         });
         // A thread that panicked has said so, and its streams are missing.

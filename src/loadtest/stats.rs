@@ -414,6 +414,8 @@ mod tests {
         measured.tracks[1].opened.push(ms(1_210));
         let document = documented(&plan, &measured);
         assert_eq!((document.verdict, document.notes.len()), (Verdict::Passed, 1));
+        let acts = document.acts.iter().map(|act| (act.at_s, act.what.as_str()));
+        assert_eq!(acts.collect::<Vec<_>>(), [(1.2, "the first stream was lost")]);
     }
 
     #[test]

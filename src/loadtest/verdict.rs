@@ -120,9 +120,10 @@ fn why_late(document: &Document) -> String {
             let (busiest, few) = (shown("generator.busy", (busiest * 100.0).round()), lags.count < FEW);
             let of_few =
                 if few { format!(", or longer: of {} messages a few decide", lags.count) } else { String::new() };
+            let bursts = document.plan.replay.as_ref().map_or("", |_| ", or messages came in bursts");
             format!(
                 "the generator had little to do (its busiest thread {busiest} of the time), so something else kept this \
-                 machine from it: run it again, with the machine to itself{of_few}"
+                 machine from it{bursts}: run it again, with the machine to itself{of_few}"
             )
         }
         _ => {

@@ -101,7 +101,7 @@ async fn streams_that_fail_and_messages_that_are_not_taken_are_told_with_their_r
 
     let ledger = holds.missed_only(&["unacknowledged"]).ledger();
     assert_eq!((ledger.sent, ledger.unacknowledged, ledger.lost), (MESSAGES, 30, 0));
-    assert_eq!(holds.document.refusals, [("not answered when the run was over".to_owned(), 30)].into());
+    assert_eq!(holds.document.refusals, [("still under way when the run was over".to_owned(), 30)].into());
 }
 
 #[tokio::test]

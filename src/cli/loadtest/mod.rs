@@ -36,8 +36,8 @@ In the templates of other profiles stand {user} and {run}; for streams {token} a
 last event's id; for messages {content} or {stamp}, one of which is needed, {users} (JSON),
 {message} (its number), {key} and {token}. They are escaped as their place demands; {{ is a brace.
 
-Exit codes: 0 every threshold held, 99 one did not, 1 failed or void (this program and not the
-server was the bottleneck), 2 not to be understood, 130 interrupted.";
+Exit codes: 0 every threshold held, 99 one did not, 1 failed or void (this program was late or
+had no time, so that it measured itself), 2 not to be understood, 130 interrupted.";
 
 /// Load a server with thousands of streams: latency, losses, and a verdict for CI.
 #[derive(Debug, Args)]
@@ -173,8 +173,13 @@ mod tests {
         let headers: Vec<_> = publish.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(headers, [("x-a", "b: c"), ("x-empty", "")]);
         assert_eq!(which.subscribe().body.as_deref(), Some("-"));
-        for faulty in ["--publish-header X-A", "--publish-header ü:a", "--publish-header :a", "--subscribe-method G(T"]
-        {
+        for faulty in [
+            "--publish-header X-A",
+            "--publish-header ü:a",
+            "--publish-header :a",
+            "--subscribe-method G(T",
+            "--publish-method HEAD",
+        ] {
             assert_eq!(typed(faulty).err(), Some(ErrorKind::ValueValidation), "{faulty}");
         }
     }

@@ -1,7 +1,8 @@
 //! Where a run is reported, opened before it starts: a report that cannot be written is known before, not after. Until
 //! there is something to write, an earlier report stays as it is.
 //!
-//! `-` is stdout, which takes one document: it has that instead of the summary. A report may go to a pipe, which has nobody to read it yet or no more: nothing else is held up by that.
+//! `-` is stdout, which takes one document: it has that instead of the summary. A report may go to a pipe, which has nobody
+//! to read it yet or no more: nothing else is held up by that.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};

@@ -21,7 +21,7 @@ use super::timeline::Timeline;
 use orders::Told;
 
 #[cfg(test)]
-mod by_hand;
+pub mod by_hand;
 mod opening;
 pub mod orders;
 mod stream;

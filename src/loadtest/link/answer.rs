@@ -77,7 +77,7 @@ pub async fn head(link: &mut Link) -> Result<(Head, Vec<u8>), AnswerFault> {
 /// # Errors
 /// [`AnswerFault`].
 pub async fn rest(link: &mut Link, head: &Head, early: &[u8]) -> Result<Answer, AnswerFault> {
-    let mut reading = Reading { body: head.body, kept: Vec::new() };
+    let mut reading = Reading { body: head.body, kept: Vec::new(), surplus: 0 };
     reading.take(early)?;
     while reading.body != Body::Ended {
         let read = link.read(READ_BYTES, |bytes| reading.take(bytes).map(|()| bytes.len()));
@@ -88,22 +88,26 @@ pub async fn rest(link: &mut Link, head: &Head, early: &[u8]) -> Result<Answer, 
         }
     }
     let told = format!("{}{}", head.status(), said(&reading.kept));
-    Ok(Answer { status: head.status, told, keeps: head.keeps })
+    // What comes after an answer is none to the next request.
+    Ok(Answer { status: head.status, told, keeps: head.keeps && reading.surplus == 0 })
 }
 
 /// A body while it is read.
 struct Reading {
     body: Body,
     kept: Vec<u8>,
+    /// Bytes after its end.
+    surplus: usize,
 }
 
 impl Reading {
     fn take(&mut self, bytes: &[u8]) -> Result<(), BodyFault> {
         let kept = &mut self.kept;
-        self.body.take(bytes, |piece| {
+        self.surplus += self.body.take(bytes, |piece| {
             let room = KEPT_BYTES - kept.len();
             kept.extend_from_slice(&piece[..room.min(piece.len())]);
-        })
+        })?;
+        Ok(())
     }
 }
 
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn of_an_answer_so_much_is_kept_as_tells_why() {
-        let mut reading = Reading { body: Body::Length(11 * KEPT_BYTES as u64), kept: Vec::new() };
+        let mut reading = Reading { body: Body::Length(11 * KEPT_BYTES as u64), kept: Vec::new(), surplus: 0 };
         for _ in 0..11 {
             reading.take(&[b'x'; KEPT_BYTES]).unwrap();
         }

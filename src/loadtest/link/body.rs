@@ -41,16 +41,16 @@ pub struct BodyFault;
 impl Body {
     pub const CHUNKS: Body = Body::Chunks(Chunk::Size { size: 0, digits: 0 });
 
-    /// Hands on what of these bytes is body, in pieces.
+    /// Hands on what of these bytes is body, in pieces; how many came after its end.
     ///
     /// # Errors
     /// [`BodyFault`] where a chunk has no size, or no end.
-    pub fn take(&mut self, mut bytes: &[u8], mut piece: impl FnMut(&[u8])) -> Result<(), BodyFault> {
+    pub fn take(&mut self, mut bytes: &[u8], mut piece: impl FnMut(&[u8])) -> Result<usize, BodyFault> {
         while !bytes.is_empty() {
             match self {
                 Body::UntilClose => {
                     piece(bytes);
-                    return Ok(());
+                    return Ok(0);
                 }
                 Body::Length(left) => {
                     bytes = hand_on(left, bytes, &mut piece);
@@ -68,10 +68,10 @@ impl Body {
                     *self = chunk.step(bytes[0])?;
                     bytes = &bytes[1..];
                 }
-                Body::Ended => return Ok(()),
+                Body::Ended => return Ok(bytes.len()),
             }
         }
-        Ok(())
+        Ok(0)
     }
 }
 
@@ -132,6 +132,16 @@ mod tests {
         assert_eq!(taken(Body::CHUNKS, &[b"1\na\n0\n\n"]), Ok(("a".into(), Body::Ended)));
         let (text, open) = taken(Body::CHUNKS, &[b"5\r\nab"]).unwrap();
         assert_eq!((text.as_str(), open), ("ab", Body::Chunks(Chunk::Data { left: 3 })));
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_counted() {
+        for (mut body, bytes) in
+            [(Body::Length(2), &b"abcd"[..]), (Body::CHUNKS, b"1\na\n0\n\ncd"), (Body::Ended, b"cd")]
+        {
+            assert_eq!(body.take(bytes, |_| ()), Ok(2), "{body:?}");
+        }
+        assert_eq!(Body::UntilClose.take(b"abcd", |_| ()), Ok(0));
     }
 
     #[test]

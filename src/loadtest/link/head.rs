@@ -95,9 +95,14 @@ impl Head {
     }
 }
 
+/// The values of a header, which may stand on several lines.
+fn headers(answer: &Response<'_, '_>, name: &str) -> impl Iterator<Item = String> {
+    let lines = answer.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    lines.map(|header| String::from_utf8_lossy(header.value).trim().to_owned())
+}
+
 fn header(answer: &Response<'_, '_>, name: &str) -> Option<String> {
-    let found = answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-    found.map(|header| String::from_utf8_lossy(header.value).trim().to_owned())
+    headers(answer, name).next()
 }
 
 /// How the body is framed that follows, by RFC 9112 §6.3.
@@ -105,9 +110,11 @@ fn framing(answer: &Response<'_, '_>, status: u16) -> Result<Body, HeadFault> {
     if matches!(status, 101 | 204 | 304) {
         return Ok(Body::Ended);
     }
-    let chunked = header(answer, "transfer-encoding").is_some_and(|coding| has_word(&coding, "chunked"));
+    if header(answer, "transfer-encoding").is_some() {
+        let chunked = has_word(answer, "transfer-encoding", "chunked");
+        return Ok(if chunked { Body::CHUNKS } else { Body::UntilClose });
+    }
     Ok(match header(answer, "content-length") {
-        _ if chunked => Body::CHUNKS,
         Some(length) => match length.parse() {
             Ok(0) => Body::Ended,
             Ok(length) => Body::Length(length),
@@ -121,16 +128,15 @@ fn framing(answer: &Response<'_, '_>, status: u16) -> Result<Body, HeadFault> {
 
 /// Whether the connection outlives the answer, by RFC 9112 §9.3.
 fn keeps(answer: &Response<'_, '_>) -> bool {
-    let connection = header(answer, "connection").unwrap_or_default();
     match answer.version {
-        Some(1) => !has_word(&connection, "close"),
-        _ => has_word(&connection, "keep-alive"),
+        Some(1) => !has_word(answer, "connection", "close"),
+        _ => has_word(answer, "connection", "keep-alive"),
     }
 }
 
 /// Whether a word is in a header's list.
-fn has_word(list: &str, word: &str) -> bool {
-    list.split(',').any(|one| one.trim().eq_ignore_ascii_case(word))
+fn has_word(answer: &Response<'_, '_>, name: &str, word: &str) -> bool {
+    headers(answer, name).any(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(word)))
 }
 
 #[cfg(test)]
@@ -172,6 +178,10 @@ mod tests {
             follows("HTTP/1.1 201 Created\r\nContent-Length: 3\r\nConnection: x, Close"),
             (Body::Length(3), false)
         );
+        let twice = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: Upgrade\r\nConnection: close";
+        assert_eq!(follows(twice), (Body::Length(3), false));
+        let coded = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 3";
+        assert_eq!(follows(coded), (Body::UntilClose, false));
         assert_eq!(follows("HTTP/1.0 200 OK\r\nContent-Length: 3"), (Body::Length(3), false));
         assert_eq!(follows("HTTP/1.0 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive"), (Body::Length(3), true));
         assert_eq!(follows("HTTP/1.1 204 No Content"), (Body::Ended, true));

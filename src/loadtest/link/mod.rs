@@ -92,7 +92,7 @@ impl Link {
     /// that all of it went.
     ///
     /// # Errors
-    /// The connection is broken, and took nothing.
+    /// The connection is broken, and did not take all of it.
     pub fn begin(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut nobody = Context::from_waker(Waker::noop());
         let begun = match self {
@@ -105,7 +105,7 @@ impl Link {
         }
     }
 
-    /// Whether nothing came on it that nobody has read, not even its end.
+    /// Whether nothing came on it that nobody has read, not even its end, as far as its runtime has noticed.
     pub fn is_quiet(&mut self) -> bool {
         self.poll_read(&mut Context::from_waker(Waker::noop()), &mut [0]).is_pending()
     }

@@ -1,4 +1,4 @@
-//! A request as it goes over a connection of its own.
+//! A request as it goes over a connection.
 
 use http::Method;
 

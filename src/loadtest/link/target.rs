@@ -12,7 +12,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig};
 
-/// The only protocol that streams are asked for in.
+/// The only protocol that a load is spoken in.
 const HTTP_1: &[u8] = b"http/1.1";
 
 /// Where a load goes.

@@ -141,10 +141,10 @@ impl Pattern {
     }
 
     fn try_out(&self, request: &'static str) -> Result<(), WordsFault> {
-        let filled_with = |name: &'static str| {
+        let filled_with = |name: &'static str, message: &'static str| {
             let filled = self.fill(|variable| match variable {
                 Variable::Users => r#"["name"]"#.into(),
-                Variable::Message => "0".into(),
+                Variable::Message => message.into(),
                 _ => name.into(),
             });
             filled.map_err(|fault| match fault {
@@ -152,10 +152,10 @@ impl Pattern {
                 fault => WordsFault::Url { request, why: fault.to_string() },
             })
         };
-        let filled = filled_with("name")?;
-        if filled.url.host() != filled_with("other")?.url.host() {
+        let (filled, other) = (filled_with("name", "0")?, filled_with("other", "1")?);
+        if [&filled.url, &other.url].map(|url| (url.host(), url.port())).windows(2).any(|two| two[0] != two[1]) {
             // It is looked up once, and connections are kept.
-            let why = "all go to one host, and a variable stands in its name".to_owned();
+            let why = "all go to one host and port, and a variable stands there".to_owned();
             return Err(WordsFault::Url { request, why });
         }
         if !filled.url.username().is_empty() || filled.url.password().is_some() {
@@ -177,7 +177,7 @@ impl Pattern {
 mod tests {
     use super::*;
 
-    const KNOWN: &[Variable] = &[Variable::User, Variable::Users, Variable::Token];
+    const KNOWN: &[Variable] = &[Variable::User, Variable::Users, Variable::Token, Variable::Message];
 
     fn read(url: &str, headers: &[(&'static str, &str)], body: Option<&str>) -> Result<Pattern, WordsFault> {
         let headers =
@@ -225,6 +225,7 @@ mod tests {
             (read("/{usr}", &[], None), "--publish-url: {usr} is no variable here"),
             (read("http://", &[], None), "--publish-url: "),
             (read("http://{user}.b/", &[], None), "--publish-url: all go to one host"),
+            (read("http://a:808{message}/", &[], None), "--publish-url: all go to one host"),
             (read("http://a:b@c/", &[], None), "--publish-url: a user name or password"),
             (read("/", &[("host", "a")], None), "--publish-header: host is not yours"),
             (read("/", &[("x-a", "{b")], None), "--publish-header: {b has no closing brace"),

@@ -1,12 +1,16 @@
 //! The connections that publish: kept from one message to the next, and so many under way at most.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::loadtest::link::answer::{self, Answer, AnswerFault};
 use crate::loadtest::link::{Link, LinkFault, Target};
+
+/// How long a connection may take: nothing was sent until then, so that another try cannot make it two.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The connections of a run. The pacing thread writes to them, the publisher reads the answers.
 pub struct Lines {
@@ -24,12 +28,12 @@ pub type Place = OwnedSemaphorePermit;
 pub struct Begun {
     /// Just before its first byte went.
     pub at: Instant,
-    pub line: Line,
+    pub started: Started,
     pub place: Place,
 }
 
 /// A connection that took the beginning of a request.
-pub struct Line {
+pub struct Started {
     link: Link,
     /// How many bytes of it.
     taken: usize,
@@ -69,11 +73,11 @@ impl Lines {
     /// Lets a request go at once, if it may and a connection waits for one. Never waits itself.
     pub fn begin(&self, request: &[u8]) -> Option<Begun> {
         let place = self.place()?;
-        while let Some(mut link) = self.idle() {
+        while let Some(mut link) = self.take_idle() {
             let at = Instant::now();
-            // One that broke took nothing.
+            // What one took that broke is no request.
             if let Ok(taken) = link.begin(request) {
-                return Some(Begun { at, line: Line { link, taken }, place });
+                return Some(Begun { at, started: Started { link, taken }, place });
             }
         }
         None
@@ -83,49 +87,54 @@ impl Lines {
     ///
     /// # Errors
     /// [`AskFault`].
-    pub async fn ask(&self, request: &[u8], begun: Option<Line>) -> Result<Answer, AskFault> {
-        let Line { mut link, taken } = match begun {
-            Some(line) => line,
-            None => Line { link: self.link().await?, taken: 0 },
+    pub async fn ask(&self, request: &[u8], begun: Option<Started>) -> Result<Answer, AskFault> {
+        let Started { mut link, taken } = match begun {
+            Some(started) => started,
+            None => Started { link: self.link().await?, taken: 0 },
         };
-        link.send(&request[taken..]).await.map_err(AnswerFault::Broken)?;
-        let answer = answer::read(&mut link).await?;
-        if answer.keeps {
-            self.waiting().push(link);
+        let sent = link.send(&request[taken..]).await;
+        // A server may refuse what it has not read to its end.
+        let answer = answer::read(&mut link).await;
+        match sent {
+            Ok(()) => {
+                let answer = answer?;
+                if answer.keeps {
+                    self.idle_links().push(link);
+                }
+                Ok(answer)
+            }
+            Err(fault) => answer.map_err(|_| AnswerFault::Broken(fault).into()),
         }
-        Ok(answer)
     }
 
     async fn link(&self) -> Result<Link, LinkFault> {
-        match self.idle() {
-            Some(link) => Ok(link),
-            None => Link::open(&self.target, false).await,
+        if let Some(link) = self.take_idle() {
+            return Ok(link);
         }
+        let opened = timeout(CONNECT_WITHIN, Link::open(&self.target, false)).await;
+        opened.unwrap_or_else(|_| Err(LinkFault::Refused(format!("none within {} s", CONNECT_WITHIN.as_secs()))))
     }
 
     /// A connection that waits, and that the server has not ended meanwhile.
-    fn idle(&self) -> Option<Link> {
+    fn take_idle(&self) -> Option<Link> {
         loop {
-            let mut link = self.waiting().pop()?;
+            let mut link = self.idle_links().pop()?;
             if link.is_quiet() {
                 return Some(link);
             }
         }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
+    fn idle_links(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::task::{JoinHandle, yield_now};
-    use tokio::time::timeout;
 
     use super::*;
 
@@ -155,13 +164,13 @@ mod tests {
         let begun = lines.begin(REQUEST).expect("a connection waits");
         assert!(lines.begin(REQUEST).is_none(), "there is one connection");
         assert_eq!(
-            (begun.line.taken, lines.ask(REQUEST, Some(begun.line)).await.unwrap().status),
+            (begun.started.taken, lines.ask(REQUEST, Some(begun.started)).await.unwrap().status),
             (REQUEST.len(), 201)
         );
         server.await.unwrap();
         let gone = timeout(Duration::from_secs(60), async {
-            while let Some(link) = lines.idle() {
-                lines.waiting().push(link);
+            while let Some(link) = lines.take_idle() {
+                lines.idle_links().push(link);
                 yield_now().await;
             }
         });
@@ -172,11 +181,49 @@ mod tests {
     async fn no_more_requests_are_under_way_than_there_are_places() {
         let (lines, _server) = lines(1, &[TAKEN; 3]).await;
         lines.ask(REQUEST, None).await.unwrap();
-        let Begun { line, place, .. } = lines.begin(REQUEST).expect("a place, and a connection");
-        lines.ask(REQUEST, Some(line)).await.unwrap();
+        let Begun { started, place, .. } = lines.begin(REQUEST).expect("a place, and a connection");
+        lines.ask(REQUEST, Some(started)).await.unwrap();
         assert!(lines.place().is_none() && lines.begin(REQUEST).is_none());
         drop(place);
         assert!(lines.begin(REQUEST).is_some());
+    }
+
+    /// Megabytes go in several pieces, of which the pacing thread can write only the first.
+    #[tokio::test]
+    async fn each_byte_of_a_large_request_goes_once() {
+        let large: Vec<u8> = (0..8_000_000u32).map(|at| (at % 251) as u8).collect();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target { addresses: Arc::new([listener.local_addr().unwrap()]), tls: None };
+        let (lines, expected) = (Lines::new(target, 1), large.clone());
+        let served = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.read_exact(&mut [0; REQUEST.len()]).await.unwrap();
+            socket.write_all(TAKEN.as_bytes()).await.unwrap();
+            let mut came = vec![0; expected.len()];
+            socket.read_exact(&mut came).await.unwrap();
+            assert!(came == expected);
+            socket.write_all(TAKEN.as_bytes()).await.unwrap();
+            assert_eq!(socket.read(&mut came).await.unwrap(), 0, "nothing more comes");
+        });
+        lines.ask(REQUEST, None).await.unwrap();
+        let Begun { started, place, .. } = lines.begin(&large).expect("a connection waits");
+        assert!((1..large.len()).contains(&started.taken), "{}", started.taken);
+        assert_eq!(lines.ask(&large, Some(started)).await.unwrap().status, 201);
+        drop((place, lines));
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_heard_before_all_is_said() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target { addresses: Arc::new([listener.local_addr().unwrap()]), tls: None };
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        });
+        let lines = Lines::new(target, 1);
+        assert_eq!(lines.ask(&vec![b'x'; 8_000_000], None).await.unwrap().told, "413 Too Large");
+        assert!(lines.take_idle().is_none());
     }
 
     #[tokio::test]
@@ -188,6 +235,7 @@ mod tests {
                 "Ok(\"500: abc\")",
                 1,
             ),
+            ("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 408 Late\r\n\r\n", "Ok(\"204 No Content\")", 0),
             ("HTTP/1.1 400 Bad\r\n\r\nwhy", "Ok(\"400 Bad: why\")", 0),
             ("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "Ok(\"204 No Content\")", 0),
             ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "Err(\"the connection ended before its answer\")", 0),
@@ -202,7 +250,7 @@ mod tests {
             let (lines, _server) = lines(1, Vec::leak(vec![text])).await;
             let answer = lines.ask(REQUEST, None).await;
             let answer = answer.map(|answer| answer.told).map_err(|fault| fault.to_string());
-            assert_eq!((format!("{answer:?}").as_str(), lines.waiting().len()), (told, waiting), "{text}");
+            assert_eq!((format!("{answer:?}").as_str(), lines.idle_links().len()), (told, waiting), "{text}");
         }
     }
 }

@@ -16,6 +16,7 @@ use tracing::debug;
 use super::awaited::Awaited;
 use super::busy::Thread;
 use super::fleet::orders::Told;
+use super::link::LinkFault;
 use super::link::answer::AnswerFault;
 use super::measured::Sent;
 use super::pace::{self, Letter, Letters};
@@ -24,7 +25,7 @@ use super::profile::{Profile, ProfileFault};
 use super::reason;
 use super::tally::{Tally, record};
 use super::timeline::Timeline;
-use lines::{AskFault, Begun, Line, Lines, Place};
+use lines::{AskFault, Begun, Lines, Place, Started};
 
 pub mod lines;
 
@@ -57,7 +58,7 @@ struct Turn {
     /// Made before its time; nothing of one that was held up.
     request: Option<Result<Vec<u8>, ProfileFault>>,
     /// When the pacing thread let it go, and on what, if it did.
-    begun: Option<(Instant, Line)>,
+    begun: Option<(Instant, Started)>,
 }
 
 /// What each message needs on its way.
@@ -139,7 +140,7 @@ impl Post {
         let unanswered = self.lines.under_way() as u64;
         posts.shutdown().await;
         if unanswered > 0 {
-            reason::note(&mut self.outcome().refusals, "not answered when the run was over".to_owned(), unanswered);
+            reason::note(&mut self.outcome().refusals, "still under way when the run was over".to_owned(), unanswered);
         }
         std::mem::take(&mut *self.outcome())
     }
@@ -152,7 +153,7 @@ impl Post {
     fn turn(&self, letter: Letter, first: bool) -> Result<Turn, u32> {
         let Letter { message, request, begun } = letter;
         let (place, begun) = match begun {
-            Some(Begun { at, line, place }) => (Some(place), Some((at, line))),
+            Some(Begun { at, started, place }) => (Some(place), Some((at, started))),
             None => (self.lines.place().filter(|_| first), None),
         };
         place.map(|place| Turn { message, place, request: Some(request), begun }).ok_or(message)
@@ -161,7 +162,7 @@ impl Post {
     /// Tries until a message is in, or until another try would make it two.
     async fn publish(self: Arc<Self>, turn: Turn) {
         let Turn { message, mut place, mut request, begun } = turn;
-        let (at, mut line) = begun.map_or_else(|| (Instant::now(), None), |(at, line)| (at, Some(line)));
+        let (at, mut started) = begun.map_or_else(|| (Instant::now(), None), |(at, started)| (at, Some(started)));
         self.begin(message, at, request.is_some());
         let mut pause = FIRST_PAUSE;
         loop {
@@ -169,7 +170,7 @@ impl Post {
             let made = request.take().unwrap_or_else(|| pace::request(&self.plan, &self.profile, message));
             let tried = match made {
                 // Boxed: what a try needs is not kept between two.
-                Ok(request) => Box::pin(self.try_once(&request, line.take())).await,
+                Ok(request) => Box::pin(self.try_once(&request, started.take())).await,
                 Err(fault) => Err(Refused { why: fault.to_string(), again: false }),
             };
             drop(place);
@@ -216,7 +217,7 @@ impl Post {
         }
     }
 
-    async fn try_once(&self, request: &[u8], begun: Option<Line>) -> Result<(), Refused> {
+    async fn try_once(&self, request: &[u8], begun: Option<Started>) -> Result<(), Refused> {
         let resends = self.profile.resends();
         let (why, again) = match timeout(ANSWER_WITHIN, self.lines.ask(request, begun)).await {
             Ok(Ok(answer)) if answer.is_success() => return Ok(()),
@@ -227,7 +228,7 @@ impl Post {
             Ok(Err(fault)) => {
                 let again = match &fault {
                     // Where nothing was sent, nothing can be there twice.
-                    AskFault::NoLink(fault) => !fault.is_final(),
+                    AskFault::NoLink(fault) => !fault.is_final() || *fault == LinkFault::NoDescriptor,
                     AskFault::NoAnswer(AnswerFault::Ended | AnswerFault::Broken(_)) => resends,
                     AskFault::NoAnswer(AnswerFault::Head(_) | AnswerFault::Body(_)) => false,
                 };

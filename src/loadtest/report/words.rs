@@ -59,7 +59,7 @@ pub fn judgement(document: &Document) -> String {
     match (document.verdict, missed) {
         // No threshold is needed for that.
         (Verdict::Missed, 0) => document.reasons.first().map_or("it proves nothing", |reason| what(reason)).to_owned(),
-        (Verdict::Void, _) => "the generator was late: the figures say nothing of the server".to_owned(),
+        (Verdict::Void, _) => "the generator was late or had no time: the figures say nothing of the server".to_owned(),
         (Verdict::Interrupted, _) => "ended before its time: the figures are of what was done".to_owned(),
         (_, 0) => format!("all {all} thresholds held"),
         (_, missed) => format!("{missed} of {all} thresholds did not hold"),
