@@ -21,9 +21,17 @@ fn seen_in(folder: &Path) -> Option<ServerNow> {
     let status = fs::read_to_string(folder.join("status")).ok()?;
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse().ok()?;
-    // Those of another user's process are not to be seen.
-    let descriptors = fs::read_dir(folder.join("fd")).ok().map(|entries| entries.count() as u64);
-    Some(ServerNow { cpu_us: cpu_us(folder, OWN)?, rss_bytes: kilobytes * 1024, descriptors })
+    let (cpu_us, descriptors) = (cpu_us(folder, OWN)?, descriptors(&folder.join("fd")));
+    Some(ServerNow { cpu_us, rss_bytes: kilobytes * 1024, descriptors })
+}
+
+/// How many are open; `None` where they are not to be seen, as those of another user's process.
+fn descriptors(folder: &Path) -> Option<u64> {
+    // Since Linux 6.2 the folder's size is their number. To list 15,000 takes a CPU for 13 ms, twice a second.
+    match fs::metadata(folder).ok()?.len() {
+        0 => Some(fs::read_dir(folder).ok()?.count() as u64),
+        number => Some(number),
+    }
 }
 
 /// The CPU time of all processes that this one started and that are gone.
