@@ -11,7 +11,7 @@ use super::measured::Track;
 pub enum RunFault {
     #[error(transparent)]
     OpenFiles(#[from] descriptors::TooFew),
-    #[error("{open} of {streams} streams were opened, and nothing was published: {}; {}", told(why), cure(why))]
+    #[error("{open} of {streams} streams were opened, and nothing was published: {}{}", told(why), cure(why))]
     NotOpened { open: u64, streams: u32, why: BTreeMap<String, u64> },
     #[error("{0}; nothing was published: see what `lumen serve` says by itself")]
     Gone(String),
@@ -35,14 +35,24 @@ fn cure(reasons: &BTreeMap<String, u64>) -> &'static str {
     let most = reasons.iter().max_by_key(|(_, count)| **count).map_or("", |(why, _)| why);
     match most {
         why if why.contains("answered 401") => {
-            "see that the key is that server's: --data-dir or --key-file says which, and --tokens for another --profile"
+            "; see that the key is that server's: --data-dir or --key-file says which, and --tokens for another --profile"
+        }
+        // Those say themselves what helps.
+        why if ["; if it ", "; write ", "; raise ", "; wait ", "(it may speak"]
+            .iter()
+            .any(|cure| why.contains(cure)) =>
+        {
+            ""
+        }
+        why if why.contains("it answered") => {
+            "; see that --url and --profile, or --subscribe-url, are those of its streams, and that it lets so many in"
         }
         why if why.contains("too_many_streams") => {
-            "raise that server's caps (limits.streams_per_user, limits.streams_per_address, limits.streams), open fewer \
+            "; raise that server's caps (limits.streams_per_user, limits.streams_per_address, limits.streams), open fewer \
              with --streams, or load one of its own with --spawn"
         }
         _ => {
-            "see that the server runs there, is of this --profile and lets so many in, or load one of its own with --spawn"
+            "; see that the server runs there, is of this --profile and lets so many in, or load one of its own with --spawn"
         }
     }
 }

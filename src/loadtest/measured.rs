@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::Plan;
 
-/// A point in a run: tens of microseconds after its first message was due, for 11 hours at most.
+/// A point in a run: tens of microseconds after its first message was due, begun ones counted, for 11 hours at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u32);
 
@@ -20,7 +20,7 @@ impl Moment {
     pub const NEVER: Moment = Moment(u32::MAX);
 
     pub fn at(since: Duration) -> Self {
-        Self(u32::try_from(since.as_micros() / 10).unwrap_or(u32::MAX - 1))
+        Self(u32::try_from(since.as_micros().div_ceil(10)).unwrap_or(u32::MAX - 1))
     }
 
     pub fn happened(self) -> bool {

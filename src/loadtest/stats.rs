@@ -83,6 +83,9 @@ fn figures(plan: &Plan, measured: &Measured, delivered_within: u64, document: &D
     let mut figures = of_latencies(&document.latencies);
     let mut put = |all: &[(&str, f64)]| figures.extend(all.iter().map(|(name, value)| ((*name).to_owned(), *value)));
     put(&of_ledger(&document.ledger));
+    if document.plan.tells_counts() {
+        put(&[("counts_wrong", document.ledger.counts_wrong as f64), ("resyncs", document.ledger.resyncs as f64)]);
+    }
     put(&of_streams(plan, measured));
     put(&of_rates(plan, measured, delivered_within));
     put(&[("refused", measured.refusals.values().sum::<u64>() as f64)]);
@@ -107,7 +110,7 @@ fn of_recovery(recovery: Option<&Recovery>) -> Vec<(&'static str, f64)> {
     times.into_iter().flatten().filter_map(|(name, time)| Some((name, time? as f64))).collect()
 }
 
-fn of_ledger(ledger: &Ledger) -> [(&'static str, f64); 12] {
+fn of_ledger(ledger: &Ledger) -> [(&'static str, f64); 10] {
     [
         ("sent", ledger.sent),
         ("acknowledged", ledger.acknowledged),
@@ -119,8 +122,6 @@ fn of_ledger(ledger: &Ledger) -> [(&'static str, f64); 12] {
         ("duplicated", ledger.duplicated),
         ("out_of_order", ledger.out_of_order),
         ("unknown", ledger.unknown),
-        ("counts_wrong", ledger.counts_wrong),
-        ("resyncs", ledger.resyncs),
     ]
     .map(|(name, count)| (name, count as f64))
 }

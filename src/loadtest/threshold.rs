@@ -72,6 +72,12 @@ impl FromStr for Threshold {
 }
 
 impl Threshold {
+    /// A figure that is not measured of a server of this kind, as its counts are not of all, is not asked for unless
+    /// somebody does.
+    pub fn is_asked_of(&self, figures: &BTreeMap<String, f64>) -> bool {
+        self.source != Source::Default || figures.contains_key(&self.figure)
+    }
+
     pub fn judge(&self, figures: &BTreeMap<String, f64>) -> Judged {
         let value = figures.get(&self.figure).copied();
         Judged {

@@ -19,6 +19,9 @@ const BUSY: f64 = 0.9;
 /// A thread that has a CPU for less is not what keeps work waiting.
 const IDLE: f64 = 0.5;
 
+/// A share of the messages.
+const UNANSWERED: f64 = 0.1;
+
 /// Of fewer messages than this fewer than ten make the 99th percentile.
 const FEW: u64 = 1_000;
 
@@ -36,7 +39,8 @@ impl Rules {
     }
 
     pub fn judge(&self, figures: &BTreeMap<String, f64>) -> Vec<Judged> {
-        let thresholds = self.thresholds.iter().map(|threshold| threshold.judge(figures));
+        let asked = self.thresholds.iter().filter(|threshold| threshold.is_asked_of(figures));
+        let thresholds = asked.map(|threshold| threshold.judge(figures));
         let compared = self.comparison.iter().flat_map(|comparison| comparison.judge(figures));
         thresholds.chain(compared).collect()
     }
@@ -51,7 +55,7 @@ impl Rules {
 pub fn verdict(document: &Document, interrupted: bool) -> (Verdict, Vec<String>) {
     let early = interrupted.then(|| {
         let (sent, planned) = (document.ledger.sent, document.plan.messages);
-        format!("it was interrupted when {sent} of {planned} messages were sent: what was on its way counts as lost")
+        format!("it was interrupted when {sent} of {planned} messages were sent: what had not come soon after counts as lost")
     });
     // What was interrupted may not have come to it.
     let undone = not_exercised(document).filter(|_| !interrupted);
@@ -75,7 +79,7 @@ fn nothing_delivered(document: &Document) -> Option<String> {
     }
     let why = match (ledger.sent, ledger.acknowledged, ledger.due) {
         (0, ..) => "no message was sent".to_owned(),
-        (sent, 0, _) => format!("none of {sent} messages was accepted"),
+        (sent, 0, _) => format!("none of {sent} messages was accepted{}", most_refused(document)),
         (_, accepted, 0) => {
             let (users, streams) = (plan.users, plan.streams);
             format!(
@@ -86,6 +90,19 @@ fn nothing_delivered(document: &Document) -> Option<String> {
         (.., due) => format!("all of {due} deliveries that were due are missing"),
     };
     Some(format!("nothing was delivered: {why}"))
+}
+
+/// Why most of them were not, and what helps where that is known.
+fn most_refused(document: &Document) -> String {
+    let most = document.refusals.iter().max_by_key(|(_, times)| **times);
+    most.map_or_else(String::new, |(why, times)| {
+        let cure = match why.get(..3) {
+            Some("401" | "403") => "; what publishes is let in by --token-file or LUMEN_TOKEN, and by lumen's key",
+            Some("413") => "; take fewer --payload-bytes, or a smaller --audience",
+            _ => "",
+        };
+        format!(" ({times} × {why}{cure})")
+    })
 }
 
 /// A scenario that was done to no stream proves nothing either.
@@ -100,7 +117,11 @@ fn not_exercised(document: &Document) -> Option<String> {
     undone.then(|| format!("the scenario '{}' did not take place: {why}", document.plan.scenario))
 }
 
+/// Beside a server that leaves messages without an answer, those that it answered are too few to hold a lag against.
 fn lagged(document: &Document) -> Option<String> {
+    if document.ledger.unacknowledged as f64 > document.ledger.sent as f64 * UNANSWERED {
+        return None;
+    }
     let figure = |name: &str| document.figures.get(name).copied();
     let (lag, delivery) = (figure("send_lag.p99")?, figure("delivery.p99")?);
     (lag > LAG_US && lag > delivery * LAG_SHARE).then(|| {
@@ -217,6 +238,30 @@ mod tests {
     }
 
     #[test]
+    fn messages_that_nobody_took_are_told_with_what_helps() {
+        let told = |why: &str| {
+            with(|document| {
+                (document.ledger.sent, document.ledger.acknowledged, document.ledger.delivered) = (5, 0, 0);
+                document.refusals = [(why.to_owned(), 5)].into();
+            })
+            .1
+            .concat()
+        };
+        assert!(told("401 Unauthorized").contains("(5 × 401 Unauthorized; what publishes is let in by --token-file"));
+        assert!(told("413 Too Large").contains("take fewer --payload-bytes"));
+        assert!(told("ö").ends_with("(5 × ö)"));
+    }
+
+    #[test]
+    fn a_lag_beside_a_server_that_does_not_answer_is_no_reason() {
+        let (_, reasons) = with(|document| {
+            document.figures.extend([("send_lag.p99".to_owned(), 3_100.0), ("delivery.p99".to_owned(), 9_000.0)]);
+            (document.ledger.sent, document.ledger.unacknowledged) = (1_000, 101);
+        });
+        assert!(reasons.is_empty(), "{reasons:?}");
+    }
+
+    #[test]
     fn whoever_is_late_without_being_busy_is_told_so() {
         let late = |busy: f64, messages: u64| {
             let (_, reasons) = with(|document| {
@@ -243,7 +288,7 @@ mod tests {
             reasons.join("\n")
         };
         assert_eq!(nothing(0, 0, 0), "nothing was delivered: no message was sent");
-        assert_eq!(nothing(5, 0, 0), "nothing was delivered: none of 5 messages was accepted");
+        assert_eq!(nothing(5, 0, 0), "nothing was delivered: none of 5 messages was accepted (12 × 503 busy)");
         let away = "nothing was delivered: all of 5 messages went to users without a stream (5000 users, 5000 streams): \
                     take fewer --users";
         assert_eq!(nothing(5, 5, 0), away);

@@ -97,7 +97,10 @@ async fn streams_that_fail_and_messages_that_are_not_taken_are_told_with_their_r
 
     let ledger = refuses_all.missed_only(&["unacknowledged"]).ledger();
     assert_eq!((ledger.acknowledged, ledger.due), (0, 0));
-    assert_eq!(refuses_all.document.reasons[0], "nothing was delivered: none of 40 messages was accepted");
+    assert_eq!(
+        refuses_all.document.reasons[0],
+        "nothing was delivered: none of 40 messages was accepted (40 × 500 Internal Server Error)"
+    );
 
     let ledger = holds.missed_only(&["unacknowledged"]).ledger();
     assert_eq!((ledger.sent, ledger.unacknowledged, ledger.lost), (MESSAGES, 30, 0));

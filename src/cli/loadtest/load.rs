@@ -72,7 +72,7 @@ pub struct Load {
 
     /// Repeats the chances of another run: who gets what, which streams are cut or slow [default: a random one, which is
     /// told].
-    #[arg(long, value_name = "N", value_parser = seed)]
+    #[arg(long, value_name = "N", value_parser = seed, allow_hyphen_values = true)]
     pub seed: Option<u64>,
 
     /// Threads that read streams [default: half of the cores].

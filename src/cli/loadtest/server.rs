@@ -132,7 +132,7 @@ fn method(text: &str) -> Result<Method, String> {
     match text.parse() {
         // The answer to the one has no body that its head tells of, and after the other's there is no HTTP any more.
         Ok(Method::HEAD | Method::CONNECT) => {
-            Err("neither opens a stream nor puts a message in: GET or POST does".to_owned())
+            Err("neither opens a stream nor puts a message in: GET, POST or PUT does".to_owned())
         }
         Ok(method) => Ok(method),
         Err(_) => Err("a method is a word like GET or POST".to_owned()),

@@ -45,6 +45,7 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     // Asked here too, before a server is started for it.
     let open_files = descriptors::raised();
     descriptors::places(&checked.plan, open_files)?;
+    let mut notes = Notes::new(global.quiet);
     // An empty report, or a server of the run's own, would stay behind.
     let mut interrupt = Interrupt::listen_to_all_that_end()?;
     let opened = async {
@@ -53,9 +54,11 @@ pub async fn run(options: &Options, global: &Global) -> anyhow::Result<Exit> {
     };
     let (outputs, (load, servers)) = tokio::select! {
         opened = opened => opened?,
-        () = interrupt.come() => return Ok(Exit::Interrupted),
+        () = interrupt.come() => {
+            notes.say("interrupted before a stream was opened");
+            return Ok(Exit::Interrupted);
+        }
     };
-    let mut notes = Notes::new(global.quiet);
     let facts = checked.facts(load.profile.name(), &servers);
     let plan = load.plan.clone();
     notes.say(&format!("run {}, seed {}: {servers}", plan.run.as_str(), plan.seed));

@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(ends(document.clone(), true), (130, None, None));
         document.thresholds.retain(|judged| judged.held);
         let (code, json, summary) = ends(document.clone(), false);
-        let told = "the run is void: the generator was late or had no time: the figures say nothing of the server";
+        let told = "the run is void: the generator was late or had no time: its latencies say nothing of the server";
         assert_eq!(summary.unwrap(), told);
         assert_eq!(code, 1);
         assert!(json.unwrap().starts_with("the run is void: the generator had no time left"));

@@ -192,6 +192,7 @@ impl Stream {
         if let Err(fault) = opening::check(&head) {
             return Err(End::Failed(refused(&fault, &mut link, &head, &early).await));
         }
+        debug!(stream = self.number, "a stream was answered");
         if let Some(wanted) = self.wanted.take() {
             record(&mut self.shared.tally.histograms().all.connect, now.saturating_duration_since(wanted));
         }

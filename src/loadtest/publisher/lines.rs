@@ -46,6 +46,8 @@ pub enum AskFault {
     NoLink(#[from] LinkFault),
     #[error(transparent)]
     NoAnswer(#[from] AnswerFault),
+    #[error("the server ended a kept connection before its answer (at its keep-alive timeout, or with itself)")]
+    Kept,
 }
 
 impl Lines {
@@ -88,13 +90,18 @@ impl Lines {
     /// # Errors
     /// [`AskFault`].
     pub async fn ask(&self, request: &[u8], begun: Option<Started>) -> Result<Answer, AskFault> {
-        let Started { mut link, taken } = match begun {
+        let kept = begun.or_else(|| self.take_idle().map(|link| Started { link, taken: 0 }));
+        let is_kept = kept.is_some();
+        let Started { mut link, taken } = match kept {
             Some(started) => started,
-            None => Started { link: self.link().await?, taken: 0 },
+            None => Started { link: self.open().await?, taken: 0 },
         };
         let sent = link.send(&request[taken..]).await;
         // A server may refuse what it has not read to its end.
-        let answer = answer::read(&mut link).await;
+        let answer = match answer::read(&mut link).await {
+            Err(AnswerFault::Ended | AnswerFault::Broken(_)) if is_kept => return Err(AskFault::Kept),
+            answer => answer,
+        };
         match sent {
             Ok(()) => {
                 let answer = answer?;
@@ -107,10 +114,7 @@ impl Lines {
         }
     }
 
-    async fn link(&self) -> Result<Link, LinkFault> {
-        if let Some(link) = self.take_idle() {
-            return Ok(link);
-        }
+    async fn open(&self) -> Result<Link, LinkFault> {
         let opened = timeout(CONNECT_WITHIN, Link::open(&self.target, false)).await;
         opened.unwrap_or_else(|_| Err(LinkFault::Refused(format!("none within {} s", CONNECT_WITHIN.as_secs()))))
     }

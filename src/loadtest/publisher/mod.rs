@@ -208,6 +208,7 @@ impl Post {
 
     fn answered(&self, message: u32) {
         let now = Instant::now();
+        debug!(message, "a message was accepted");
         self.outcome().sent[message as usize].answered = self.timeline.moment(now);
         self.tally.answered.fetch_add(1, Ordering::Relaxed);
         self.awaited.accepted(message, self.plan.deliveries(message));
@@ -229,7 +230,7 @@ impl Post {
                 let again = match &fault {
                     // Where nothing was sent, nothing can be there twice.
                     AskFault::NoLink(fault) => !fault.is_final() || *fault == LinkFault::NoDescriptor,
-                    AskFault::NoAnswer(AnswerFault::Ended | AnswerFault::Broken(_)) => resends,
+                    AskFault::Kept | AskFault::NoAnswer(AnswerFault::Ended | AnswerFault::Broken(_)) => resends,
                     AskFault::NoAnswer(AnswerFault::Head(_) | AnswerFault::Body(_)) => false,
                 };
                 (fault.to_string(), again)

@@ -131,6 +131,13 @@ pub struct Environment {
     pub spawned: Option<Vec<String>>,
 }
 
+impl PlanFacts {
+    /// Whether it is a kind of server that tells unread counts, and holes that it cannot fill.
+    pub fn tells_counts(&self) -> bool {
+        self.profile == "lumen"
+    }
+}
+
 /// Every message on every stream, counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {

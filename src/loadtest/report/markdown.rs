@@ -13,6 +13,7 @@ pub fn page(document: &Document) -> String {
     let mut page = format!("## {mark} loadtest {verdict}: {}\n\n", markdown(&judgement));
     page += &format!("{}, against {}\n\n", markdown(&words::run(&document.plan)), markdown(&document.plan.url));
     page += &document.reasons.iter().map(|reason| format!("- {}\n", markdown(reason))).collect::<String>();
+    page += &reasons("Requests not accepted", &words::frequent(&document.refusals));
     page += &document.notes.iter().map(|note| format!("- Note: {}\n", markdown(note))).collect::<String>();
     page += &thresholds(document);
     page += &latencies(document);
@@ -47,6 +48,10 @@ fn latencies(document: &Document) -> String {
     format!("\n| latency | {head} |\n|---{}|\n{rows}", "|--:".repeat(words::QUANTILES.len()))
 }
 
+fn reasons(name: &str, reasons: &[(String, &str)]) -> String {
+    reasons.iter().map(|(times, reason)| format!("- {name}: {times} × {}\n", markdown(reason))).collect()
+}
+
 fn details(document: &Document) -> String {
     let list = |facts: &[Fact]| -> String {
         facts.iter().map(|(name, value)| format!("- {}: {}\n", markdown(name), markdown(value))).collect()
@@ -54,10 +59,6 @@ fn details(document: &Document) -> String {
     let line = |name: &str, facts: &[Fact]| match facts {
         [] => String::new(),
         facts => format!("- {name}: {}\n", markdown(&words::joined(facts))),
-    };
-    let reasons = |name: &str, reasons: Vec<(String, &str)>| -> String {
-        let lines = reasons.into_iter().map(|(times, reason)| format!("- {name}: {times} × {}\n", markdown(reason)));
-        lines.collect()
     };
     let said = |text: Option<String>| text.map(|text| format!("- {}\n", markdown(&text))).unwrap_or_default();
     let inside = [
@@ -70,9 +71,8 @@ fn details(document: &Document) -> String {
         line("rates", &words::rates(document)),
         line("server", &words::server(document)),
         line("generator", &words::generator(document)),
-        reasons("refused", words::frequent(&document.refusals)),
-        reasons("attempts in vain", words::frequent(&document.connect_faults)),
-        reasons("streams failed", words::frequent(&document.stream_faults)),
+        reasons("attempts in vain", &words::frequent(&document.connect_faults)),
+        reasons("streams failed", &words::frequent(&document.stream_faults)),
     ];
     let (run, began) = (markdown(&document.run), markdown(&words::began(document)));
     format!("\n<details>\n<summary>Run {run} of {began}</summary>\n\n{}\n</details>\n", inside.concat())

@@ -59,7 +59,9 @@ pub fn judgement(document: &Document) -> String {
     match (document.verdict, missed) {
         // No threshold is needed for that.
         (Verdict::Missed, 0) => document.reasons.first().map_or("it proves nothing", |reason| what(reason)).to_owned(),
-        (Verdict::Void, _) => "the generator was late or had no time: the figures say nothing of the server".to_owned(),
+        (Verdict::Void, _) => {
+            "the generator was late or had no time: its latencies say nothing of the server".to_owned()
+        }
         (Verdict::Interrupted, _) => "ended before its time: the figures are of what was done".to_owned(),
         (_, 0) => format!("all {all} thresholds held"),
         (_, missed) => format!("{missed} of {all} thresholds did not hold"),
@@ -222,14 +224,15 @@ pub fn ledger(document: &Document) -> [Vec<Fact>; 3] {
     if ledger.delivered_unacknowledged > 0 {
         delivered.push(fact(ledger.delivered_unacknowledged, "of messages never acknowledged"));
     }
-    let faults = vec![
+    let mut faults = vec![
         fact(ledger.lost, "lost"),
         fact(ledger.duplicated, "duplicated"),
         fact(ledger.out_of_order, "out of order"),
         fact(ledger.unknown, "unknown"),
-        fact(ledger.counts_wrong, "counts wrong"),
-        fact(ledger.resyncs, "resyncs"),
     ];
+    if document.plan.tells_counts() {
+        faults.extend([fact(ledger.counts_wrong, "counts wrong"), fact(ledger.resyncs, "resyncs")]);
+    }
     let sent = vec![
         fact(ledger.sent, "messages sent"),
         fact(ledger.acknowledged, "acknowledged"),
