@@ -19,7 +19,7 @@ const BUSY: f64 = 0.9;
 /// A thread that has a CPU for less is not what keeps work waiting.
 const IDLE: f64 = 0.5;
 
-/// A share of the messages.
+/// The share of the messages from which a server counts as one that leaves them without an answer.
 const UNANSWERED: f64 = 0.1;
 
 /// Of fewer messages than this fewer than ten make the 99th percentile.
@@ -61,7 +61,9 @@ pub fn verdict(document: &Document, interrupted: bool) -> (Verdict, Vec<String>)
     let undone = not_exercised(document).filter(|_| !interrupted);
     let mut missed: Vec<String> = nothing_delivered(document).into_iter().chain(undone).collect();
     missed.extend(document.thresholds.iter().filter(|judged| !judged.held).map(reason));
-    let void: Vec<String> = lagged(document).into_iter().chain(busy(document)).collect();
+    // It never keeps a run from being void, but explains no missed one.
+    let lagged = lagged(document).filter(|_| missed.is_empty() || !leaves_unanswered(document));
+    let void: Vec<String> = lagged.into_iter().chain(busy(document)).collect();
     let verdict = match (&early, missed.is_empty(), void.is_empty()) {
         (Some(_), _, _) => Verdict::Interrupted,
         (None, false, _) => Verdict::Missed,
@@ -117,11 +119,13 @@ fn not_exercised(document: &Document) -> Option<String> {
     undone.then(|| format!("the scenario '{}' did not take place: {why}", document.plan.scenario))
 }
 
-/// Beside a server that leaves messages without an answer, those that it answered are too few to hold a lag against.
+/// Whether the server left so many messages without an answer that a lag, held against those that it answered, explains
+/// nothing.
+fn leaves_unanswered(document: &Document) -> bool {
+    document.ledger.unacknowledged as f64 > document.ledger.sent as f64 * UNANSWERED
+}
+
 fn lagged(document: &Document) -> Option<String> {
-    if document.ledger.unacknowledged as f64 > document.ledger.sent as f64 * UNANSWERED {
-        return None;
-    }
     let figure = |name: &str| document.figures.get(name).copied();
     let (lag, delivery) = (figure("send_lag.p99")?, figure("delivery.p99")?);
     (lag > LAG_US && lag > delivery * LAG_SHARE).then(|| {
@@ -253,12 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn a_lag_beside_a_server_that_does_not_answer_is_no_reason() {
-        let (_, reasons) = with(|document| {
+    fn a_lag_beside_a_server_that_does_not_answer_explains_no_missed_run_and_voids_one_that_is_not() {
+        let lagged = |document: &mut Document| {
             document.figures.extend([("send_lag.p99".to_owned(), 3_100.0), ("delivery.p99".to_owned(), 9_000.0)]);
             (document.ledger.sent, document.ledger.unacknowledged) = (1_000, 101);
+        };
+        assert_eq!(with(lagged).0, Verdict::Void);
+        let (verdict, reasons) = with(|document| {
+            lagged(document);
+            document.thresholds.push(missed());
         });
-        assert!(reasons.is_empty(), "{reasons:?}");
+        assert_eq!((verdict, reasons.len()), (Verdict::Missed, 1), "{reasons:?}");
     }
 
     #[test]

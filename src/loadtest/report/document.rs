@@ -55,7 +55,7 @@ pub enum Verdict {
     Passed,
     /// A threshold did not.
     Missed,
-    /// The generator was late, or had no time: the figures say nothing of the server.
+    /// The generator was late or had no time: its latencies say nothing of the server.
     Void,
     /// Ended before its time.
     Interrupted,
